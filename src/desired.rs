@@ -1,0 +1,162 @@
+//! What is asked for: the properties of one `Custom::ExecuteSQL` resource, typed.
+//!
+//! The same value comes from a CloudFormation request, a plain invocation and
+//! the command line's file. It holds no secret, only the name of one.
+
+use std::time::Duration;
+
+use crate::ident::Identifier;
+
+/// One desired state: where, what, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// Name or ARN of the secret with the login; `None` only with [`Auth::Iam`] or [`Auth::None`].
+    pub secret: Option<String>,
+    /// How the server is reached; what is given here overrides the secret.
+    pub connection: Connection,
+    /// The extensions, each name once, in the order of the template.
+    pub extensions: Vec<Extension>,
+    /// Statements for the moment of creation.
+    pub on_create: Vec<String>,
+    /// Statements for each later change of the properties.
+    pub on_update: Vec<String>,
+    /// What the end of the resource may remove, and what it runs.
+    pub on_delete: OnDelete,
+    /// Whether to act at all.
+    pub mode: Mode,
+    /// `lock_timeout` per attempt.
+    pub lock_timeout: Duration,
+    /// `statement_timeout`; `None` is all the time that is left.
+    pub statement_timeout: Option<Duration>,
+}
+
+/// The map `Connection`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Host name, address, or the folder of a Unix socket.
+    pub host: Option<String>,
+    /// TCP port; 5432 where neither this nor the secret has one.
+    pub port: Option<u16>,
+    /// The target database; `postgres` where neither this nor the secret has one.
+    pub database: Option<Identifier>,
+    /// The login role.
+    pub username: Option<String>,
+    /// How far TLS is checked.
+    pub ssl_mode: SslMode,
+    /// A PEM file to trust instead of the built-in roots.
+    pub ssl_root_cert: Option<String>,
+    /// How the login is proven.
+    pub auth: Auth,
+    /// Limit of one try to connect, TLS and login included.
+    pub connect_timeout: Duration,
+    /// How long a server that will heal (starting, resuming, failing over) is waited for.
+    pub wait_for: Duration,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self {
+            host: None,
+            port: None,
+            database: None,
+            username: None,
+            ssl_mode: SslMode::VerifyFull,
+            ssl_root_cert: None,
+            auth: Auth::Password,
+            connect_timeout: Duration::from_secs(10),
+            wait_for: Duration::from_secs(120),
+        }
+    }
+}
+
+/// libpq's `sslmode`, without the modes that may end unencrypted by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SslMode {
+    /// Certificate and host name are checked.
+    VerifyFull,
+    /// The certificate is checked, the host name is not.
+    VerifyCa,
+    /// Encrypted, nothing is checked.
+    Require,
+    /// Not encrypted.
+    Disable,
+}
+
+/// How the login is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// The secret's password.
+    Password,
+    /// A token of RDS IAM authentication.
+    Iam,
+    /// Nothing: the server trusts the peer.
+    None,
+}
+
+/// One wanted extension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    /// Folded to lower case, as PostgreSQL folds an unquoted name.
+    pub name: Identifier,
+    /// The version.
+    pub version: Version,
+    /// The schema of its objects; `None` is wherever it is, or the server's choice.
+    pub schema: Option<Identifier>,
+    /// Whether the extensions that it requires may be installed too.
+    pub cascade: bool,
+    /// Overrides the resource's policy.
+    pub on_delete: Option<Policy>,
+}
+
+/// Which version of an extension is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Version {
+    /// Installed, whichever it is.
+    Any,
+    /// The newest that the server has.
+    Latest,
+    /// This one and no other.
+    Exact(String),
+}
+
+/// The property `OnDelete`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OnDelete {
+    /// What may be removed.
+    pub policy: Policy,
+    /// Statements to run first.
+    pub sql: Vec<String>,
+}
+
+/// What the end of a resource removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Policy {
+    /// Nothing.
+    #[default]
+    Retain,
+    /// What this resource made and nobody else has.
+    Drop,
+}
+
+/// Whether to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Bring the database to the desired state.
+    #[default]
+    Apply,
+    /// Say what would change, change nothing.
+    Plan,
+    /// Fail if anything differs, change nothing.
+    Verify,
+}
+
+impl Desired {
+    /// Whether the end of the resource has anything to do in the database.
+    ///
+    /// Where it has not, the database is not even connected to.
+    pub fn acts_on_delete(&self) -> bool {
+        let drops = self.on_delete.policy == Policy::Drop
+            || self.extensions.iter().any(|it| it.on_delete == Some(Policy::Drop));
+        self.mode == Mode::Apply && (drops || !self.on_delete.sql.is_empty())
+    }
+}

@@ -1,0 +1,218 @@
+//! What is there: the state of one database as the catalog and the ledger tell it.
+//!
+//! Types only; `inspect` fills them. The field names are also
+//! those of the JSON that the inspection query returns.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// One database at one moment.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Observed {
+    /// The server and the session.
+    pub server: Server,
+    /// Installed extensions by name.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub installed: BTreeMap<String, Installed>,
+    /// Those of the schemas asked about that exist.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub schemas: Vec<String>,
+    /// What the server offers; read only where the plan depends on it.
+    #[serde(default)]
+    pub offered: Option<Offered>,
+    /// What the ledger knows of this resource; `None` where there is no ledger.
+    #[serde(default)]
+    pub ledger: Option<Ledger>,
+}
+
+/// The server and our session on it.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Server {
+    /// As `server_version` has it.
+    pub version: String,
+    /// `server_version_num`.
+    pub version_num: u32,
+    /// The database that the session is in.
+    pub database: String,
+    /// Its OID, which tells it from a later one of the same name.
+    pub database_oid: u32,
+    /// The role that the session runs as.
+    pub role: String,
+    /// A standby, or a reader of a cluster: it takes no writes.
+    pub in_recovery: bool,
+    /// The server's clock in seconds since 1970, with fractions.
+    pub now: f64,
+}
+
+/// An installed extension.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Installed {
+    /// Its version.
+    pub version: String,
+    /// The schema of its objects.
+    pub schema: String,
+    /// Its OID, by which the ledger knows it again.
+    pub oid: u32,
+    /// Whether `ALTER EXTENSION … SET SCHEMA` may move it.
+    pub relocatable: bool,
+}
+
+/// What the server could install.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Offered {
+    /// The names of all extensions that the server has files of.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub names: Vec<String>,
+    /// Details of those asked about and of all that they require.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub extensions: BTreeMap<String, OfferedExtension>,
+    /// `rds.allowed_extensions`, where the server has such a setting.
+    #[serde(default)]
+    pub allowed: Option<String>,
+    /// `rds.extensions`, likewise.
+    #[serde(default)]
+    pub supported: Option<String>,
+}
+
+/// One extension that the server could install.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct OfferedExtension {
+    /// What `CREATE EXTENSION` installs without a version.
+    pub default_version: Option<String>,
+    /// Every version that can be installed afresh.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub versions: Vec<OfferedVersion>,
+    /// The pairs of versions between which an update path exists.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub updates: Vec<(String, String)>,
+}
+
+/// One version of it.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct OfferedVersion {
+    /// The version.
+    pub version: String,
+    /// The extensions that must be there first.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub requires: Vec<String>,
+    /// The schema that it insists on.
+    #[serde(default)]
+    pub schema: Option<String>,
+}
+
+/// What the ledger knows of one resource.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Ledger {
+    /// The version of the ledger's own tables.
+    pub version: u32,
+    /// The physical id that is current, if the resource was ever applied and not deleted.
+    #[serde(default)]
+    pub current_physical_id: Option<String>,
+    /// Every physical id that it had.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub physical_ids: Vec<String>,
+    /// When the newest request that was taken up was made, in seconds since 1970.
+    #[serde(default)]
+    pub last_event_at: Option<u64>,
+    /// The hash of the properties that were last applied with success.
+    #[serde(default)]
+    pub applied_sha256: Option<String>,
+    /// The objects that this resource has.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub objects: Vec<Object>,
+    /// This very request, if it came before.
+    #[serde(default)]
+    pub request: Option<StoredRequest>,
+    /// Deletes that were to stop what came before them.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub tombstones: Vec<Tombstone>,
+}
+
+/// An object that a resource has.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Object {
+    /// `extension` or `schema`.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// Its OID when the ledger wrote it down.
+    pub oid: u32,
+    /// Whether the resource made it.
+    pub origin: Origin,
+    /// The physical id that has it.
+    pub physical_id: String,
+    /// Whether another resource has it too.
+    pub shared: bool,
+    /// The OID of the object of that name now; `None` where there is none.
+    pub oid_now: Option<u32>,
+}
+
+/// Kinds of objects that the ledger keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// An extension.
+    Extension,
+    /// A schema.
+    Schema,
+}
+
+/// How a resource came to have an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// It made it.
+    Created,
+    /// It was there.
+    Adopted,
+}
+
+/// A request that was taken up before.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StoredRequest {
+    /// Whether it ended, and how.
+    pub status: Status,
+    /// Hash of the properties it had then.
+    pub properties_sha256: String,
+    /// `Data` of its answer.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub data: BTreeMap<String, String>,
+    /// `Reason` of its answer.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// How far a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It is being worked on, or was when its worker died.
+    Running,
+    /// Done.
+    Success,
+    /// Not done; a failure is never answered again without trying.
+    Failed,
+}
+
+/// The mark that a Delete leaves for a Create or Update that may still run.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Tombstone {
+    /// The requests that were known when it was made.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub requests: Vec<String>,
+    /// When CloudFormation made the Delete, in seconds since 1970.
+    #[serde(default)]
+    pub event_at: Option<u64>,
+    /// When it was written, by the server's clock.
+    pub written_at: f64,
+}
+
+/// PostgreSQL's aggregates give `null` for no rows.
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

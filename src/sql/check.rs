@@ -1,0 +1,125 @@
+//! What a plain SQL text in a template may not hold: an inline password, and
+//! commands that end the transaction it runs in.
+//!
+//! Both are seen in the tokens, never in comments or inside strings. The check
+//! is for honest mistakes; what gets past it is still caught when it runs, for
+//! the transaction is checked again before its commit.
+
+use super::scan::{tokens, Token};
+
+/// Why a statement of a template is refused before it runs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A password in clear text would be stored in the template and in the server's log.
+    #[error("it holds a password in clear text")]
+    InlinePassword,
+    /// The text would end the transaction that protects it.
+    #[error("it holds `{0}`, but the list runs in one transaction of its own")]
+    TransactionCommand(String),
+    /// PostgreSQL cannot store the character U+0000.
+    #[error("it holds the character U+0000")]
+    Nul,
+}
+
+/// Checks one text, which may hold several statements.
+pub fn statement(sql: &str) -> Result<(), Refused> {
+    if sql.contains('\0') {
+        return Err(Refused::Nul);
+    }
+    let tokens = tokens(sql);
+    if tokens.windows(2).any(|pair| is_password(pair[0], pair[1])) {
+        return Err(Refused::InlinePassword);
+    }
+    match transaction_command(&tokens) {
+        Some(word) => Err(Refused::TransactionCommand(word.to_uppercase())),
+        None => Ok(()),
+    }
+}
+
+fn is_word(token: Token<'_>, word: &str) -> bool {
+    matches!(token, Token::Word(found) if found.eq_ignore_ascii_case(word))
+}
+
+/// `PASSWORD '…'`, but for a SCRAM verifier, which is no password.
+fn is_password(word: Token<'_>, value: Token<'_>) -> bool {
+    is_word(word, "password")
+        && matches!(value, Token::Literal(text) if !text.starts_with("'SCRAM-SHA-256$"))
+}
+
+/// The first word of a statement that ends or starts a transaction.
+///
+/// The body of an SQL-standard function (`BEGIN ATOMIC … END`) is one statement,
+/// semicolons included; psql counts it the same way.
+fn transaction_command<'a>(tokens: &[Token<'a>]) -> Option<&'a str> {
+    const COMMANDS: [&str; 7] =
+        ["begin", "commit", "rollback", "abort", "end", "start", "prepare"];
+    let mut at_start = true;
+    let mut depth = 0_usize;
+    for (at, &token) in tokens.iter().enumerate() {
+        let following = tokens.get(at + 1).copied();
+        if depth == 0 && at_start {
+            if let Token::Word(word) = token {
+                let known = COMMANDS.iter().any(|command| word.eq_ignore_ascii_case(command));
+                // `PREPARE name AS …` and `ROLLBACK TO savepoint` leave the transaction as it is.
+                let harmless = (is_word(token, "prepare")
+                    && !following.is_some_and(|next| is_word(next, "transaction")))
+                    || (is_word(token, "rollback")
+                        && tokens[at..].iter().take(4).any(|&next| is_word(next, "to")));
+                if known && !harmless {
+                    return Some(word);
+                }
+            }
+        }
+        if is_word(token, "begin") && following.is_some_and(|next| is_word(next, "atomic")) {
+            depth += 1;
+        } else if depth > 0 && is_word(token, "case") {
+            depth += 1;
+        } else if depth > 0 && is_word(token, "end") {
+            depth -= 1;
+        }
+        at_start = depth == 0 && token == Token::Semicolon;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_clear_text_is_refused() {
+        for sql in [
+            "CREATE ROLE a LOGIN PASSWORD 'x'",
+            "alter user a with encrypted password /* why */ $$x$$",
+            "ALTER ROLE a PASSWORD E'x'",
+        ] {
+            assert_eq!(statement(sql), Err(Refused::InlinePassword), "{sql}");
+        }
+        for sql in [
+            "ALTER ROLE a PASSWORD NULL",
+            "ALTER ROLE a PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$a:b'",
+            "INSERT INTO t VALUES ('password ''x''')",
+            "SELECT 1 -- PASSWORD 'x'",
+        ] {
+            assert_eq!(statement(sql), Ok(()), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_ends_the_transaction_is_refused() {
+        for sql in ["COMMIT", "SELECT 1; commit;", "BEGIN; SELECT 1", "SELECT 1;\n-- x\nrollback"] {
+            assert!(matches!(statement(sql), Err(Refused::TransactionCommand(_))), "{sql}");
+        }
+        for sql in [
+            "SELECT 'commit'; SELECT 1",
+            "PREPARE p AS SELECT 1",
+            "SAVEPOINT a; ROLLBACK TO a; ROLLBACK TO SAVEPOINT a",
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; \
+             SELECT 2; END; SELECT 3",
+            "DO $$ BEGIN PERFORM 1; END $$",
+            "CREATE TABLE \"commit\" (begin_at date)",
+        ] {
+            assert_eq!(statement(sql), Ok(()), "{sql}");
+        }
+    }
+}
