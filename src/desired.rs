@@ -70,7 +70,7 @@ impl Default for Connection {
 }
 
 /// libpq's `sslmode`, without the modes that may end unencrypted by themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SslMode {
     /// Certificate and host name are checked.
     VerifyFull,

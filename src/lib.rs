@@ -1,7 +1,26 @@
 //! draft
+pub mod answer;
+pub mod apply;
+pub mod budget;
 pub mod desired;
+pub mod engine;
+pub mod failure;
+pub mod handler;
+pub mod hint;
 pub mod ident;
+pub mod inspect;
+pub mod invocation;
+pub mod ledger;
+pub mod lock;
 pub mod observed;
+pub mod outcome;
 pub mod plan;
+pub mod postgres;
+pub mod redact;
 pub mod request;
+pub mod response;
+pub mod secrets;
 pub mod sql;
+pub mod telemetry;
+pub mod trust;
+pub mod world;

@@ -1,1 +1,64 @@
-fn main(){}
+//! The Lambda: picks the role by `_HANDLER` and serves events until Lambda ends it.
+
+use std::sync::Arc;
+
+use execute_sql::handler::{self, Call};
+use execute_sql::trust::Https;
+use execute_sql::{engine, telemetry, trust, world};
+use lambda_runtime::tower::service_fn;
+use lambda_runtime::tower::util::MapRequestLayer;
+use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime};
+use tokio::sync::OnceCell;
+
+fn main() -> anyhow::Result<()> {
+    trust::prepare();
+    telemetry::for_lambda();
+    let role = std::env::var("_HANDLER").unwrap_or_default();
+    if ["rotation", "webhook", "ticket"].contains(&role.as_str()) {
+        anyhow::bail!("the handler `{role}` is not supported yet; set it to `custom-resource`");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve()).map_err(|error| anyhow::anyhow!(error))
+}
+
+async fn serve() -> Result<(), lambda_runtime::Error> {
+    let outside = OnceCell::new();
+    let outside = &outside;
+    let handler = service_fn(move |event: LambdaEvent<String>| async move {
+        let (world, https) = outside.get_or_try_init(outside_world).await?;
+        let context = event.context;
+        let call = Call {
+            event: event.payload,
+            function_arn: context.invoked_function_arn,
+            request_id: context.request_id,
+            deadline_ms: context.deadline,
+            log_stream: context.env_config.log_stream.clone(),
+        };
+        handler::handle(world, https, &call)
+            .await
+            .map_err(|thrown| diagnostic(thrown.name, thrown.message))
+    });
+    Runtime::new(handler).layer(MapRequestLayer::new(as_text)).run().await
+}
+
+/// Made with the first event, not before: an event that needs no server is answered sooner.
+async fn outside_world() -> Result<(engine::World, Arc<Https>), Diagnostic> {
+    let https = Arc::new(
+        Https::new()
+            .map_err(|error| diagnostic("PermanentInternal", format!("set up TLS: {error}")))?,
+    );
+    Ok((world::real(https.clone(), None).await, https))
+}
+
+fn diagnostic(name: &str, message: String) -> Diagnostic {
+    Diagnostic { error_type: name.to_owned(), error_message: message }
+}
+
+/// Hands every event on as one JSON text. The runtime would drop an event that it
+/// cannot parse, and CloudFormation would wait for an answer that never comes.
+fn as_text(mut invocation: LambdaInvocation) -> LambdaInvocation {
+    let text = String::from_utf8_lossy(&invocation.body);
+    let json = serde_json::to_vec(&text).expect("a string always serializes");
+    invocation.body = json.into();
+    invocation
+}

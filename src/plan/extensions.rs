@@ -376,8 +376,7 @@ mod tests {
     fn with_postgis(version: &str, parts: &[&str]) -> serde_json::Value {
         let mut server = server();
         for (at, name) in ["postgis"].iter().chain(parts).enumerate() {
-            server["installed"][name] =
-                json!({"version": version, "schema": "public", "oid": 20 + at, "relocatable": false});
+            server["installed"][name] = json!({"version": version, "schema": "public", "oid": 20 + at, "relocatable": false});
         }
         server
     }

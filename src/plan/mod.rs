@@ -18,6 +18,7 @@ use crate::observed::{Kind, Observed};
 use crate::request::value::closest;
 
 pub use extensions::needs_offer;
+pub use postgis::PARTS as POSTGIS_PARTS;
 
 /// The steps from what is there to what is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
@@ -163,7 +164,9 @@ pub enum PlanError {
         wanted: String,
     },
     /// A required extension is missing and may not be added.
-    #[error("extension `{name}` needs `{required}`, which is not installed, and `Cascade` is false")]
+    #[error(
+        "extension `{name}` needs `{required}`, which is not installed, and `Cascade` is false"
+    )]
     MissingRequirement {
         /// The wanted name.
         name: Identifier,
@@ -181,7 +184,9 @@ pub enum PlanError {
         wanted: Identifier,
     },
     /// It is in another schema and cannot be moved.
-    #[error("extension `{name}` is installed in schema `{installed}` and cannot be moved to `{wanted}`")]
+    #[error(
+        "extension `{name}` is installed in schema `{installed}` and cannot be moved to `{wanted}`"
+    )]
     NotRelocatable {
         /// The name.
         name: Identifier,

@@ -188,7 +188,8 @@ mod tests {
             object("s", json!({"kind": "schema"})),
             object("z", json!({})),
         ]);
-        let desired = desired(json!({"DBSecret": "x", "OnDelete": {"Policy": "Drop", "Sql": "SELECT 1"},
+        let desired =
+            desired(json!({"DBSecret": "x", "OnDelete": {"Policy": "Drop", "Sql": "SELECT 1"},
             "Extensions": [{"Name": "z", "OnDelete": "Retain"}]}));
         insta::assert_snapshot!(shown(&removal(&desired, &ledger, "Db-2")), @"
         ! OnDelete statement 1: SELECT 1
@@ -203,8 +204,10 @@ mod tests {
 
     #[test]
     fn the_clean_up_of_an_earlier_id_touches_nothing_that_the_current_one_has() {
-        let ledger = ledger(&[object("old", json!({"physical_id": "Db-1"})), object("kept", json!({}))]);
-        let desired = desired(json!({"DBSecret": "x", "OnDelete": {"Policy": "Drop", "Sql": "SELECT 1"}}));
+        let ledger =
+            ledger(&[object("old", json!({"physical_id": "Db-1"})), object("kept", json!({}))]);
+        let desired =
+            desired(json!({"DBSecret": "x", "OnDelete": {"Policy": "Drop", "Sql": "SELECT 1"}}));
         insta::assert_snapshot!(shown(&removal(&desired, &ledger, "Db-1")), @"
         - extension old
         left extension kept: this resource still has it

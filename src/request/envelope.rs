@@ -104,16 +104,11 @@ fn ids(event: &Map<String, Value>, url: Option<&ResponseUrl>) -> Ids {
 
 /// Text that is no JSON: takes what stands in it as whole string fields.
 fn damaged(text: &str, error: &serde_json::Error) -> Envelope {
-    let fields: Map<String, Value> = [
-        "ResponseURL",
-        "StackId",
-        "RequestId",
-        "LogicalResourceId",
-        "PhysicalResourceId",
-    ]
-    .into_iter()
-    .filter_map(|name| Some((name.to_owned(), string_field(text, name)?)))
-    .collect();
+    let fields: Map<String, Value> =
+        ["ResponseURL", "StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId"]
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), string_field(text, name)?)))
+            .collect();
     let url = fields.get("ResponseURL").and_then(Value::as_str).map(ResponseUrl::new);
     let found = url.and_then(Result::ok);
     let ids = ids(&fields, found.as_ref());

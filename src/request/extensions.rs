@@ -61,7 +61,8 @@ fn item(path: &str, value: &Value) -> Read<Extension> {
         }
         _ => value::map(path, value)?,
     };
-    let given = map.get("Name").ok_or_else(|| PropertyError(format!("`{path}.Name` is missing")))?;
+    let given =
+        map.get("Name").ok_or_else(|| PropertyError(format!("`{path}.Name` is missing")))?;
     let mut extension = bare(name(path, &value::text(&format!("{path}.Name"), given)?)?);
     for (key, value) in &map {
         let path = format!("{path}.{key}");

@@ -195,7 +195,10 @@ mod tests {
     #[test]
     fn the_order_of_properties_does_not_change_their_hash() {
         let hash = |text| properties_sha256(&serde_json::from_str(text).unwrap());
-        assert_eq!(hash(r#"{"a": 1, "b": {"c": 1, "d": 2}}"#), hash(r#"{"b": {"d": 2, "c": 1}, "a": 1}"#));
+        assert_eq!(
+            hash(r#"{"a": 1, "b": {"c": 1, "d": 2}}"#),
+            hash(r#"{"b": {"d": 2, "c": 1}, "a": 1}"#)
+        );
     }
 
     #[test]

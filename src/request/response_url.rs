@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn the_old_signature_tells_its_end() {
-        let url = ResponseUrl::new("https://b.s3.amazonaws.com/k?AWSAccessKeyId=A&Expires=1709215200");
+        let url =
+            ResponseUrl::new("https://b.s3.amazonaws.com/k?AWSAccessKeyId=A&Expires=1709215200");
         assert_eq!(url.unwrap().signed_and_expires(), (None, Some(1_709_215_200)));
     }
 
@@ -143,7 +144,8 @@ mod tests {
         for url in ["http://127.0.0.1:4566/x", "http://localhost/x", "http://[::1]:1/x"] {
             assert!(ResponseUrl::new(url).is_ok(), "{url}");
         }
-        for url in ["http://10.0.0.1/x", "http://localhost.evil.org/x", "ftp://localhost/", "", "x"] {
+        for url in ["http://10.0.0.1/x", "http://localhost.evil.org/x", "ftp://localhost/", "", "x"]
+        {
             assert!(ResponseUrl::new(url).is_err(), "{url}");
         }
     }

@@ -51,8 +51,7 @@ fn is_password(word: Token<'_>, value: Token<'_>) -> bool {
 /// The body of an SQL-standard function (`BEGIN ATOMIC … END`) is one statement,
 /// semicolons included; psql counts it the same way.
 fn transaction_command<'a>(tokens: &[Token<'a>]) -> Option<&'a str> {
-    const COMMANDS: [&str; 7] =
-        ["begin", "commit", "rollback", "abort", "end", "start", "prepare"];
+    const COMMANDS: [&str; 7] = ["begin", "commit", "rollback", "abort", "end", "start", "prepare"];
     let mut at_start = true;
     let mut depth = 0_usize;
     for (at, &token) in tokens.iter().enumerate() {

@@ -1,0 +1,195 @@
+//! Create and Update: look, plan, carry out, write down, commit.
+
+use super::{is_stale, lock_and_observe, login, replayed, Look, Task, Tries, Trigger, World};
+use crate::apply::{self, Applied, ApplyError};
+use crate::failure::Failure;
+use crate::ledger::{self, AuditRow, Entry};
+use crate::observed::{Kind, Object, Observed};
+use crate::outcome::{data, versions, Facts, Outcome};
+use crate::plan::{self, Claim};
+use crate::postgres::Session;
+use crate::redact::scrub;
+use crate::request::RequestType;
+
+/// Applies; what heals is tried again.
+pub(super) async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
+    let mut tries = Tries::default();
+    let mut since = None;
+    loop {
+        match once(world, task, &mut since).await.map_err(Failure::recognised) {
+            Err(failure) if failure.heals() && tries.again(task.budget, &failure).await => {}
+            result => return result,
+        }
+    }
+}
+
+async fn once(world: &World, task: &Task<'_>, since: &mut Option<f64>) -> Result<Outcome, Failure> {
+    let session = login::open(world, task.desired, &task.options(false), task.budget).await?;
+    let observed = lock_and_observe(&session, task).await?;
+    if observed.server.in_recovery {
+        return Err(Failure::Reader(observed.server.database));
+    }
+    let since = *since.get_or_insert(observed.server.now);
+    if let Some(ledger) = &observed.ledger {
+        if let Some(outcome) = replayed(task, ledger) {
+            return Ok(outcome);
+        }
+        if is_stale(task, ledger) {
+            return Err(Failure::Superseded);
+        }
+    }
+    let moment = task.moment(observed.ledger.as_ref());
+    let plan = plan::changes(task.desired, &observed, moment)?;
+    tracing::info!(extensions = versions(&observed.installed).join(","), "before");
+    let look = Look { observed, plan };
+    let entry = task.entry(kind(task, &look.observed));
+    let done = if look.plan.steps.is_empty() {
+        keep(&session, task, &entry, &look, since).await
+    } else {
+        change(&session, task, &entry, &look, since).await
+    };
+    if let Err(failure) = &done {
+        record_failure(&session, &entry, failure).await;
+    }
+    session.close().await;
+    done
+}
+
+fn kind(task: &Task<'_>, observed: &Observed) -> RequestType {
+    let known = observed.ledger.as_ref().is_some_and(|it| it.current_physical_id.is_some());
+    match task.trigger {
+        Trigger::Stack(kind) => kind,
+        Trigger::Call if known => RequestType::Update,
+        Trigger::Call => RequestType::Create,
+    }
+}
+
+/// Everything is as wanted; only the ledger learns of the request, in one round trip.
+async fn keep(
+    session: &Session,
+    task: &Task<'_>,
+    entry: &Entry<'_>,
+    look: &Look,
+    since: f64,
+) -> Result<Outcome, Failure> {
+    let outcome = task.outcome(look, false, "everything was as wanted".into());
+    let row = AuditRow {
+        action: "apply".into(),
+        status: "no_change",
+        duration_ms: task.started.elapsed().as_millis(),
+        message: None,
+    };
+    let sql = [
+        schema(look),
+        entry.begin(),
+        // Losing this row in a crash of the server costs a second look, no more.
+        "SET LOCAL synchronous_commit = off;".into(),
+        entry.assert_wanted(since),
+        entry.claims(&new_claims(look, entry.physical_id), &[]),
+        entry.running(),
+        entry.applied(&outcome),
+        entry.audit(&[row]),
+        "COMMIT".into(),
+    ];
+    task.budget.doing("writing the ledger");
+    session.run(&sql.concat()).await.map_err(Failure::Ledger)?;
+    Ok(outcome)
+}
+
+/// The ledger's tables, where there are none.
+fn schema(look: &Look) -> String {
+    let missing = look.observed.ledger.is_none();
+    if missing {
+        format!("{}\n", ledger::SCHEMA)
+    } else {
+        String::new()
+    }
+}
+
+/// The claims that the ledger does not have yet as they are.
+fn new_claims(look: &Look, physical_id: &str) -> Vec<Claim> {
+    let objects = look.observed.ledger.as_ref().map(|it| it.objects.as_slice()).unwrap_or_default();
+    let known = |claim: &&Claim| {
+        let same = |it: &&Object| it.kind == claim.kind && it.name == claim.name.as_str();
+        objects
+            .iter()
+            .find(same)
+            .is_some_and(|it| it.physical_id == physical_id && it.oid_now == Some(it.oid))
+    };
+    look.plan.claims.iter().filter(|claim| !known(claim)).cloned().collect()
+}
+
+async fn change(
+    session: &Session,
+    task: &Task<'_>,
+    entry: &Entry<'_>,
+    look: &Look,
+    since: f64,
+) -> Result<Outcome, Failure> {
+    task.budget.doing("writing the ledger");
+    // Taken up in a transaction of its own, so that a Delete sees it.
+    let take_up = format!("{}{}", schema(look), entry.running());
+    session.run(&take_up).await.map_err(Failure::Ledger)?;
+    let applied = apply::run(session, entry, &look.plan.steps, since, task.budget).await?;
+    converged(task, look, &applied)?;
+    let outcome = outcome(task, look, &applied);
+    task.budget.doing("committing");
+    let sql = [
+        task.budget.set_local(),
+        entry.claims(&look.plan.claims, &applied.created),
+        entry.applied(&outcome),
+        entry.audit(&applied.rows),
+        entry.assert_wanted(since),
+        "COMMIT".into(),
+    ];
+    session
+        .run(&sql.concat())
+        .await
+        .map_err(|source| Failure::Apply(ApplyError::outside(look.plan.steps.len(), source)))?;
+    tracing::info!(extensions = versions(&applied.after).join(","), "after");
+    Ok(outcome)
+}
+
+/// After the steps the plan must be empty; a server that says otherwise is not believed.
+fn converged(task: &Task<'_>, look: &Look, applied: &Applied) -> Result<(), Failure> {
+    let schemas = applied.created.iter().filter(|it| it.kind == Kind::Schema);
+    let schemas = schemas.map(|it| it.name.as_str().to_owned());
+    let after = Observed {
+        installed: applied.after.clone(),
+        schemas: look.observed.schemas.iter().cloned().chain(schemas).collect(),
+        ..look.observed.clone()
+    };
+    let rest = plan::changes(task.desired, &after, None)?;
+    if rest.steps.is_empty() {
+        return Ok(());
+    }
+    let rest = rest.to_string().replace('\n', "; ");
+    Err(Failure::Internal(format!("the steps ran, and yet there is more to do: {rest}")))
+}
+
+fn outcome(task: &Task<'_>, look: &Look, applied: &Applied) -> Outcome {
+    let facts = Facts {
+        before: &look.observed,
+        after: &applied.after,
+        plan: &look.plan,
+        changed: true,
+        duration_ms: task.started.elapsed().as_millis(),
+    };
+    let steps: Vec<_> = look.plan.steps.iter().map(ToString::to_string).collect();
+    Outcome { data: data(&facts), reason: steps.join("; "), changed: true, plan: look.plan.clone() }
+}
+
+/// For people who look into the ledger; a failure to write it changes nothing.
+pub(super) async fn record_failure(session: &Session, entry: &Entry<'_>, failure: &Failure) {
+    let reason = scrub(&failure.to_string()).into_owned();
+    let row = AuditRow {
+        action: entry.kind.as_str().to_lowercase(),
+        status: "error",
+        duration_ms: 0,
+        message: Some(reason.clone()),
+    };
+    let sql = format!("ROLLBACK; BEGIN; {}{}COMMIT", entry.failed(&reason), entry.audit(&[row]));
+    if let Err(error) = session.run(&sql).await {
+        tracing::debug!("the failure could not be written down: {error}");
+    }
+}

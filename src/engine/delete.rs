@@ -1,0 +1,151 @@
+//! Delete: stop what still runs for the resource, then remove what may be removed.
+//!
+//! It is called only where the policy or a statement gives it something to do;
+//! with `Retain` nobody connects. A Delete may arrive while its Create runs. It
+//! then leaves a tombstone, which the Create meets before its next step and
+//! before its commit, ends the Create's session, waits for it to be gone, and
+//! removes whatever had been committed.
+
+use std::time::Duration;
+
+use super::apply::record_failure;
+use super::{is_stale, lock_and_observe, login, replayed, Look, Task, Tries, World};
+use crate::apply::{self, ApplyError};
+use crate::failure::Failure;
+use crate::inspect;
+use crate::ledger;
+use crate::lock;
+use crate::observed::{Ledger, Observed};
+use crate::outcome::Outcome;
+use crate::plan::ownership::{self, Removal, Scope};
+use crate::postgres::Session;
+use crate::request::RequestType;
+
+/// Ends the resource, or an earlier physical id of it.
+pub async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
+    let mut tries = Tries::default();
+    loop {
+        match once(world, task).await.map_err(Failure::recognised) {
+            Err(failure) if failure.heals() && tries.again(task.budget, &failure).await => {}
+            result => return result,
+        }
+    }
+}
+
+fn incoming<'a>(task: &'a Task<'_>) -> &'a str {
+    task.ids.physical_resource_id.as_deref().unwrap_or_default()
+}
+
+async fn once(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
+    let session = login::open(world, task.desired, &task.options(false), task.budget).await?;
+    task.budget.doing("reading the ledger");
+    let observed = inspect::observe(&session, &task.question("SELECT 1")).await?.observed;
+    if observed.server.in_recovery {
+        return Err(Failure::Reader(observed.server.database));
+    }
+    if let Some(ledger) = &observed.ledger {
+        if let Some(outcome) = replayed(task, ledger) {
+            return Ok(outcome);
+        }
+        if is_stale(task, ledger) {
+            let reason = "it came too late: a later request was taken up; nothing was removed";
+            return Ok(task.outcome(&look_of(observed, Removal::default()), false, reason.into()));
+        }
+    }
+    if scope(observed.ledger.as_ref(), task) == Scope::Whole {
+        stop_others(&session, task, observed.ledger.is_some()).await?;
+    }
+    let observed = lock_and_observe(&session, task).await?;
+    let entry = task.entry(RequestType::Delete);
+    if observed.ledger.is_none() {
+        // Nothing was ever made here. The tombstone is for a Create that comes late.
+        let sql = format!("{}\n{}", ledger::SCHEMA, entry.tombstone());
+        session.run(&sql).await.map_err(Failure::Ledger)?;
+    }
+    let removed = remove(&session, task, observed).await;
+    if let Err(failure) = &removed {
+        record_failure(&session, &entry, failure).await;
+    }
+    session.close().await;
+    removed
+}
+
+fn scope(ledger: Option<&Ledger>, task: &Task<'_>) -> Scope {
+    ledger.map_or(Scope::Whole, |ledger| ownership::scope(ledger, incoming(task)))
+}
+
+/// Marks the resource as gone, and ends the sessions that still work for it.
+async fn stop_others(session: &Session, task: &Task<'_>, has_ledger: bool) -> Result<(), Failure> {
+    let failed = |error| Failure::Inspect(inspect::InspectError::Sql(error));
+    if has_ledger {
+        let tombstone = task.entry(RequestType::Delete).tombstone();
+        session.run(&tombstone).await.map_err(Failure::Ledger)?;
+    }
+    let (stack, logical) = (&task.ids.stack_id, &task.ids.logical_resource_id);
+    let request = &task.ids.request_id;
+    let ended = lock::end_others(session, stack, logical, request).await.map_err(failed)?;
+    if ended > 0 {
+        tracing::info!(sessions = ended, "ended what still ran for this resource");
+    }
+    task.budget.doing("waiting for the sessions of an earlier request to end");
+    while lock::count_others(session, stack, logical, request).await.map_err(failed)? > 0 {
+        if !task.budget.pause(Duration::from_millis(50)).await {
+            return Err(Failure::Deadline(task.budget.done_last()));
+        }
+    }
+    Ok(())
+}
+
+fn look_of(observed: Observed, removal: Removal) -> Look {
+    Look { observed, plan: removal.plan }
+}
+
+async fn remove(
+    session: &Session,
+    task: &Task<'_>,
+    observed: Observed,
+) -> Result<Outcome, Failure> {
+    let nothing = Ledger::default();
+    let ledger = observed.ledger.as_ref().unwrap_or(&nothing);
+    let mut removal = ownership::removal(task.desired, ledger, incoming(task));
+    let entry = task.entry(RequestType::Delete);
+    // A Delete has no predecessor that could take it away but an older Delete, which it outlives.
+    let since = observed.server.now;
+    session.run(&entry.running()).await.map_err(Failure::Ledger)?;
+    let applied = apply::run(session, &entry, &removal.plan.steps, since, task.budget).await?;
+    removal.left.extend(applied.left.iter().cloned());
+    let undone = removal.plan.steps.len();
+    let reason = reason(&removal, &applied.left);
+    let changed = !removal.plan.steps.is_empty();
+    let only = match &removal.scope {
+        Scope::Whole => None,
+        Scope::Earlier(id) => Some(id.clone()),
+    };
+    let outcome = task.outcome(&look_of(observed, removal), changed, reason);
+    task.budget.doing("committing");
+    let sql = [
+        task.budget.set_local(),
+        entry.deleted(&outcome, only.as_deref()),
+        entry.audit(&applied.rows),
+        "COMMIT".into(),
+    ];
+    session
+        .run(&sql.concat())
+        .await
+        .map_err(|source| Failure::Apply(ApplyError::outside(undone, source)))?;
+    Ok(outcome)
+}
+
+fn reason(removal: &Removal, not_dropped: &[ownership::Left]) -> String {
+    let stayed = |step: &crate::plan::Step| {
+        not_dropped.iter().any(|left| step.to_string().ends_with(&format!(" {}", left.name)))
+    };
+    let done = removal.plan.steps.iter().filter(|step| !stayed(step)).map(ToString::to_string);
+    let left = removal.left.iter().map(|it| format!("left {it}"));
+    let all: Vec<_> = done.chain(left).collect();
+    if all.is_empty() {
+        "this resource had nothing here".to_owned()
+    } else {
+        all.join("; ")
+    }
+}

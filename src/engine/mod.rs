@@ -1,0 +1,261 @@
+//! The road: from a typed request to an outcome, over one session.
+//!
+//! The custom resource, the command line and a plain invocation all come here.
+//! [`run`] takes the lock, looks, plans, and applies or only tells; a Delete
+//! goes by [`delete`]. Whatever heals by itself (a server that fails over, a lock
+//! that is taken, two sessions that met in the catalog) is tried again from the
+//! start, for everything is one transaction and nothing of a failed try remains.
+
+mod apply;
+pub mod delete;
+pub mod login;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::budget::Budget;
+use crate::desired::{Desired, Mode};
+use crate::failure::Failure;
+use crate::inspect::{self, Question};
+use crate::ledger::{Entry, Labels};
+use crate::lock;
+use crate::observed::{Ledger, Observed, Status};
+use crate::outcome::{data, Facts, Outcome};
+use crate::plan::{self, Moment, Plan};
+use crate::postgres::{Connectors, Session, SessionOptions};
+use crate::request::{Ids, RequestType};
+use crate::secrets::{Login, SecretStore};
+
+/// What the work needs of the outside.
+pub struct World {
+    /// Where logins come from.
+    pub secrets: Arc<dyn SecretStore>,
+    /// TLS to PostgreSQL.
+    pub connectors: Connectors,
+    /// Region and credentials, for IAM logins.
+    pub aws: aws_config::SdkConfig,
+    /// A login that was given by hand, and that no secret is read for.
+    pub login: Option<Login>,
+}
+
+/// Who asks for the work, and so what "new" and "changed" mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// CloudFormation says it.
+    Stack(RequestType),
+    /// Somebody calls; the ledger tells whether the properties are new or changed.
+    Call,
+}
+
+/// One piece of work for one resource.
+pub struct Task<'a> {
+    /// What is wanted.
+    pub desired: &'a Desired,
+    /// For whom; `physical_resource_id` is the one that came in.
+    pub ids: &'a Ids,
+    /// The id to answer with.
+    pub physical_id: String,
+    /// Hash of the properties.
+    pub properties_sha256: String,
+    /// Who asks.
+    pub trigger: Trigger,
+    /// When CloudFormation asked, in seconds since 1970.
+    pub event_at: Option<u64>,
+    /// For the audit.
+    pub labels: Labels,
+    /// When the work began.
+    pub started: Instant,
+    /// The time for it.
+    pub budget: &'a Budget,
+}
+
+/// A finished look at the database: what is there and what would change.
+pub struct Look {
+    /// What is there.
+    pub observed: Observed,
+    /// What would change.
+    pub plan: Plan,
+}
+
+impl Task<'_> {
+    fn question<'q>(&'q self, first: &'q str) -> Question<'q> {
+        Question {
+            extensions: &self.desired.extensions,
+            stack_id: &self.ids.stack_id,
+            logical_id: &self.ids.logical_resource_id,
+            request_id: &self.ids.request_id,
+            first,
+        }
+    }
+
+    fn entry(&self, kind: RequestType) -> Entry<'_> {
+        Entry {
+            stack_id: &self.ids.stack_id,
+            logical_id: &self.ids.logical_resource_id,
+            request_id: &self.ids.request_id,
+            kind,
+            properties_sha256: self.properties_sha256.clone(),
+            incoming_id: self.ids.physical_resource_id.as_deref(),
+            physical_id: &self.physical_id,
+            event_at: self.event_at,
+            labels: &self.labels,
+        }
+    }
+
+    fn options(&self, read_only: bool) -> SessionOptions {
+        SessionOptions {
+            application_name: lock::application_name(
+                &self.ids.stack_id,
+                &self.ids.logical_resource_id,
+                &self.ids.request_id,
+            ),
+            lock_timeout: self.desired.lock_timeout,
+            statement_timeout: self.budget.statement_timeout(),
+            read_only,
+        }
+    }
+
+    /// The statements that are due, from who asks and what the ledger remembers.
+    fn moment(&self, ledger: Option<&Ledger>) -> Option<Moment> {
+        match self.trigger {
+            Trigger::Stack(RequestType::Create) => Some(Moment::OnCreate),
+            Trigger::Stack(RequestType::Update) => Some(Moment::OnUpdate),
+            Trigger::Stack(RequestType::Delete) => Some(Moment::OnDelete),
+            Trigger::Call => match ledger.and_then(|it| it.applied_sha256.as_deref()) {
+                None => Some(Moment::OnCreate),
+                Some(applied) if applied != self.properties_sha256 => Some(Moment::OnUpdate),
+                Some(_) => None,
+            },
+        }
+    }
+
+    fn outcome(&self, look: &Look, changed: bool, reason: String) -> Outcome {
+        let facts = Facts {
+            before: &look.observed,
+            after: &look.observed.installed,
+            plan: &look.plan,
+            changed,
+            duration_ms: self.started.elapsed().as_millis(),
+        };
+        Outcome { data: data(&facts), reason, changed, plan: look.plan.clone() }
+    }
+}
+
+/// Brings the database to what is wanted, or says what that would take.
+pub async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
+    match task.desired.mode {
+        Mode::Apply => apply::run(world, task).await,
+        Mode::Plan => {
+            let look = look(world, task, true).await?;
+            let steps = look.plan.steps.len();
+            let reason = match steps {
+                0 => "nothing to do".to_owned(),
+                _ => format!("{steps} steps would be taken; nothing was changed"),
+            };
+            Ok(task.outcome(&look, false, reason))
+        }
+        Mode::Verify => {
+            let look = look(world, task, false).await?;
+            if look.plan.steps.is_empty() {
+                Ok(task.outcome(&look, false, "the database is as wanted".into()))
+            } else {
+                Err(Failure::Differs(look.plan.to_string().replace('\n', "; ")))
+            }
+        }
+    }
+}
+
+/// Looks and plans on a session that the server keeps from writing.
+///
+/// `with_statements` adds what `OnCreate` or `OnUpdate` would run; they are not
+/// part of a state, so `verify` leaves them out.
+pub async fn look(world: &World, task: &Task<'_>, with_statements: bool) -> Result<Look, Failure> {
+    let mut tries = Tries::default();
+    loop {
+        let looked = look_once(world, task, with_statements).await;
+        match looked {
+            Err(failure) if failure.heals() && tries.again(task.budget, &failure).await => {}
+            looked => return looked,
+        }
+    }
+}
+
+async fn look_once(world: &World, task: &Task<'_>, with_statements: bool) -> Result<Look, Failure> {
+    let session = login::open(world, task.desired, &task.options(true), task.budget).await?;
+    task.budget.doing("reading the catalog");
+    let answer = inspect::observe(&session, &task.question("SELECT 1")).await?;
+    session.close().await;
+    let observed = answer.observed;
+    let moment = task.moment(observed.ledger.as_ref()).filter(|_| with_statements);
+    let plan = plan::changes(task.desired, &observed, moment)?;
+    Ok(Look { observed, plan })
+}
+
+/// Takes the lock of the database and looks, both under it.
+async fn lock_and_observe(session: &Session, task: &Task<'_>) -> Result<Observed, Failure> {
+    let attempt = lock::attempt();
+    let mut wait = Duration::from_millis(50);
+    let mut told = false;
+    loop {
+        task.budget.doing("reading the catalog");
+        let answer = inspect::observe(session, &task.question(&attempt)).await?;
+        if answer.first.as_deref() == Some("t") {
+            return Ok(answer.observed);
+        }
+        let database = answer.observed.server.database;
+        task.budget.doing(format!("waiting for another run on database `{database}`"));
+        loop {
+            if !task.budget.pause(wait).await {
+                let holder = lock::holder(session).await.map_err(inspect::InspectError::from)?;
+                return Err(Failure::Locked { database, holder });
+            }
+            wait = (wait * 2).min(Duration::from_secs(1));
+            if wait > Duration::from_millis(200) && !told {
+                told = true;
+                tracing::info!(database, "waiting for another run to end");
+            }
+            let got = session.value(&attempt).await.map_err(inspect::InspectError::from)?;
+            if got.as_deref() == Some("t") {
+                break;
+            }
+        }
+    }
+}
+
+/// The stored answer, if this very request succeeded before with the same properties.
+fn replayed(task: &Task<'_>, ledger: &Ledger) -> Option<Outcome> {
+    let stored = ledger.request.as_ref().filter(|it| {
+        it.status == Status::Success && it.properties_sha256 == task.properties_sha256
+    })?;
+    tracing::info!("this request succeeded before; its answer is given again");
+    Some(Outcome {
+        data: stored.data.clone(),
+        reason: stored.reason.clone().unwrap_or_default(),
+        changed: false,
+        plan: Plan::default(),
+    })
+}
+
+/// Whether a newer request was taken up already.
+fn is_stale(task: &Task<'_>, ledger: &Ledger) -> bool {
+    matches!((task.event_at, ledger.last_event_at), (Some(ours), Some(last)) if ours < last)
+}
+
+/// Counts the tries of work that failed in a way that heals.
+#[derive(Default)]
+struct Tries(u32);
+
+impl Tries {
+    /// Waits a little, longer each time; `false` if it is no use to go on.
+    async fn again(&mut self, budget: &Budget, failure: &Failure) -> bool {
+        const MOST: u32 = 6;
+        // One more session finds the writer after a failover; a second reader is a wrong endpoint.
+        let most = if matches!(failure, Failure::Reader(_)) { 1 } else { MOST };
+        self.0 += 1;
+        if self.0 > most {
+            return false;
+        }
+        tracing::warn!(attempt = self.0, "{failure}; trying again");
+        budget.pause(Duration::from_millis(100) * 2_u32.pow(self.0.min(6))).await
+    }
+}

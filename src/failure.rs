@@ -1,0 +1,162 @@
+//! Everything that can end a request badly, for two audiences.
+//!
+//! A person reads [`Failure::reason`]: the cause with the object it is about,
+//! and apart from it what to do. A program reads [`Failure::name`], which says
+//! by its first word whether a later try may succeed. Errors are told apart by
+//! type and SQLSTATE, never by their text.
+
+use crate::apply::ApplyError;
+use crate::inspect::InspectError;
+use crate::ledger;
+use crate::plan::PlanError;
+use crate::postgres::{ConnectError, SqlError};
+use crate::request::value::PropertyError;
+use crate::request::RequestError;
+use crate::secrets::SecretError;
+
+/// Why a request was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The event is no request.
+    #[error("{0}")]
+    Event(String),
+    /// The request cannot be understood.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The properties are wrong.
+    #[error("{}", joined(.0))]
+    Properties(Vec<PropertyError>),
+    /// The login could not be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// There is no session.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The state could not be read.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// What is wanted cannot be had.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A step failed.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The ledger could not be written.
+    #[error("writing the ledger (schema `execute_sql`) failed: {0}")]
+    Ledger(#[source] SqlError),
+    /// `Mode: Verify` found something.
+    #[error("the database differs from what is wanted: {0}")]
+    Differs(String),
+    /// A Delete took the resource away.
+    #[error(
+        "a Delete of this resource came while it was being made; nothing of this request remains"
+    )]
+    Gone,
+    /// A later request was there first.
+    #[error("a later request for this resource was taken up already; this one came too late")]
+    Superseded,
+    /// The time is over.
+    #[error("the time ran out while {0}; what was not committed is undone")]
+    Deadline(String),
+    /// Another run holds the lock.
+    #[error("another run holds the lock on database `{database}`{}", held_by(.holder.as_deref()))]
+    Locked {
+        /// The database.
+        database: String,
+        /// Its process and application name.
+        holder: Option<String>,
+    },
+    /// The server takes no writes.
+    #[error("`{0}` is a reader, or still becoming the writer")]
+    Reader(String),
+    /// A mistake in this program.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+fn joined(errors: &[PropertyError]) -> String {
+    let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+fn held_by(holder: Option<&str>) -> String {
+    holder.map(|it| format!(": {it}")).unwrap_or_default()
+}
+
+impl Failure {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Event(_) | Self::Request(_) => {
+                "The function takes requests of CloudFormation, of the CDK's Provider framework, and \
+                 {\"Action\", \"Properties\"}."
+            }
+            Self::Properties(_) | Self::Gone | Self::Superseded => return None,
+            Self::Secret(error) => error.hint(),
+            Self::Connect(error) => return error.hint(),
+            Self::Inspect(InspectError::Sql(error)) | Self::Ledger(error) => return error.hint(),
+            Self::Inspect(InspectError::NewerLedger(_)) => "Deploy the newer release of the function.",
+            Self::Inspect(InspectError::Answer(_)) | Self::Internal(_) => {
+                "Please report it with the function's log."
+            }
+            Self::Plan(error) => return error.hint().map(str::to_owned),
+            Self::Apply(error) => return error.hint(),
+            Self::Differs(_) => "Deploy with `Mode: Apply`, or look at what changed the database.",
+            Self::Deadline(_) => "Raise the function's timeout and `ServiceTimeout`.",
+            Self::Locked { .. } => "Wait for it to end, or end its session, and deploy again.",
+            Self::Reader(_) => "Name the writer (cluster) endpoint.",
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Whether the same request may succeed if it is tried again from the start,
+    /// within the same invocation.
+    pub fn heals(&self) -> bool {
+        match self {
+            Self::Inspect(InspectError::Sql(error)) => error.heals(),
+            Self::Ledger(error) => error.heals() || error.is_catalog_race(),
+            Self::Apply(error) => error.heals(),
+            Self::Reader(_) => true,
+            _ => false,
+        }
+    }
+
+    /// A name for state machines: `Retryable…` where a later try may succeed.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Event(_) | Self::Request(_) => "PermanentInvalidRequest",
+            Self::Properties(_) => "PermanentInvalidProperties",
+            Self::Secret(error) if error.heals() => "RetryableSecretUnavailable",
+            Self::Secret(_) => "PermanentSecret",
+            Self::Connect(error) if error.heals() => "RetryableServerUnavailable",
+            Self::Connect(_) => "PermanentConnection",
+            Self::Plan(_) => "PermanentPlan",
+            Self::Differs(_) => "PermanentDiffers",
+            Self::Gone | Self::Superseded => "PermanentSuperseded",
+            Self::Deadline(_) => "RetryableDeadline",
+            Self::Locked { .. } => "RetryableLocked",
+            Self::Reader(_) => "RetryableReader",
+            Self::Internal(_) => "PermanentInternal",
+            Self::Inspect(_) | Self::Apply(_) | Self::Ledger(_) if self.heals() => {
+                "RetryableDatabase"
+            }
+            Self::Inspect(_) | Self::Apply(_) | Self::Ledger(_) => "PermanentDatabase",
+        }
+    }
+
+    /// The same failure, known by what the ledger's guard raised.
+    pub fn recognised(self) -> Self {
+        let state = match &self {
+            Self::Apply(error) => error.source.sqlstate.as_deref(),
+            Self::Ledger(error) | Self::Inspect(InspectError::Sql(error)) => {
+                error.sqlstate.as_deref()
+            }
+            _ => None,
+        };
+        if state == Some(ledger::GONE) {
+            Self::Gone
+        } else {
+            self
+        }
+    }
+}

@@ -1,0 +1,120 @@
+-- The ledger: who made what in this database, which requests came, and what they did.
+-- Version 1. Every statement may run again.
+
+CREATE SCHEMA IF NOT EXISTS execute_sql;
+COMMENT ON SCHEMA execute_sql IS 'Ledger of execute-sql: which stack made what. Deletes rely on it; do not edit.';
+
+CREATE TABLE IF NOT EXISTS execute_sql.ledger (
+    version      integer NOT NULL PRIMARY KEY,
+    installed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- One row per resource: a logical id in a stack.
+CREATE TABLE IF NOT EXISTS execute_sql.resource (
+    stack_id            text NOT NULL,
+    logical_id          text NOT NULL,
+    current_physical_id text,        -- null: never applied, or deleted
+    last_event_at       timestamptz, -- of the newest request taken up, where its time is known
+    applied_sha256      text,        -- of the properties last applied with success
+    updated_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (stack_id, logical_id)
+);
+
+-- Every physical id that a resource had.
+CREATE TABLE IF NOT EXISTS execute_sql.physical_id (
+    stack_id      text NOT NULL,
+    logical_id    text NOT NULL,
+    physical_id   text NOT NULL,
+    first_seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (stack_id, logical_id, physical_id)
+);
+
+-- Every request, with the answer of those that succeeded: a repeated delivery gets it again.
+CREATE TABLE IF NOT EXISTS execute_sql.request (
+    stack_id          text NOT NULL,
+    logical_id        text NOT NULL,
+    request_id        text NOT NULL,
+    request_type      text NOT NULL,
+    properties_sha256 text NOT NULL,
+    physical_id       text NOT NULL,
+    status            text NOT NULL CHECK (status IN ('running', 'success', 'failed')),
+    data              jsonb,
+    reason            text,
+    attempts          integer NOT NULL DEFAULT 1,
+    event_at          timestamptz,
+    started_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at       timestamptz,
+    PRIMARY KEY (stack_id, logical_id, request_id)
+);
+
+-- Left by a Delete for a Create or Update that may still run, or be delivered late.
+CREATE TABLE IF NOT EXISTS execute_sql.tombstone (
+    stack_id   text NOT NULL,
+    logical_id text NOT NULL,
+    request_id text NOT NULL,        -- of the Delete
+    requests   text[] NOT NULL,      -- known when it was written
+    event_at   timestamptz,
+    written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (stack_id, logical_id, request_id)
+);
+
+-- What each resource has. Only what it created itself may ever be dropped for it.
+CREATE TABLE IF NOT EXISTS execute_sql.object (
+    id          bigint GENERATED ALWAYS AS IDENTITY,
+    stack_id    text NOT NULL,
+    logical_id  text NOT NULL,
+    physical_id text NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('extension', 'schema')),
+    name        text NOT NULL,
+    oid         oid NOT NULL,
+    origin      text NOT NULL CHECK (origin IN ('created', 'adopted')),
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (stack_id, logical_id, kind, name)
+);
+
+-- One row per step.
+CREATE TABLE IF NOT EXISTS execute_sql.audit (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    stack_id    text NOT NULL,
+    logical_id  text NOT NULL,
+    request_id  text NOT NULL,
+    environment text,
+    build_id    text,
+    run_id      text,
+    database    text NOT NULL DEFAULT current_database(),
+    username    text NOT NULL DEFAULT session_user,
+    action      text NOT NULL,
+    status      text NOT NULL CHECK (status IN ('success', 'no_change', 'warning', 'error', 'dry_run')),
+    duration_ms bigint NOT NULL,
+    message     text
+);
+
+-- Raises ES410 if a Delete has taken the resource away from this request, and ES409 if a
+-- statement ended the transaction that the request works in. Runs before each step and each commit.
+--
+-- Where the times of both requests are known they decide. Where not, a request is gone if the
+-- Delete knew it, or came after the request was taken up.
+CREATE OR REPLACE FUNCTION execute_sql.assert_wanted(
+    p_stack_id text, p_logical_id text, p_request_id text, p_event_at timestamptz, p_since timestamptz
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $function$
+BEGIN
+    IF EXISTS (
+        SELECT FROM execute_sql.tombstone t
+        WHERE t.stack_id = p_stack_id AND t.logical_id = p_logical_id
+          AND t.request_id <> p_request_id
+          AND CASE WHEN t.event_at IS NOT NULL AND p_event_at IS NOT NULL
+                   THEN p_event_at <= t.event_at
+                   ELSE p_request_id = ANY (t.requests) OR t.written_at >= p_since END
+    ) THEN
+        RAISE EXCEPTION 'a Delete of this resource came meanwhile' USING ERRCODE = 'ES410';
+    END IF;
+    IF coalesce(current_setting('execute_sql.working', true), '') <> p_request_id THEN
+        RAISE EXCEPTION 'a statement ended the transaction that it ran in' USING ERRCODE = 'ES409';
+    END IF;
+END
+$function$;
+
+REVOKE ALL ON SCHEMA execute_sql FROM PUBLIC;
+
+INSERT INTO execute_sql.ledger (version) VALUES (1) ON CONFLICT DO NOTHING;

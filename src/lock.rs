@@ -1,0 +1,98 @@
+//! One at a time per database: a session advisory lock, and the tags by which
+//! the sessions of a resource are found.
+//!
+//! The lock is tried and tried again rather than waited for: a blocked waiter
+//! would hold a snapshot that others may wait for in turn. It ends with the
+//! session, so a dead holder leaves nothing behind.
+
+use sha2::{Digest, Sha256};
+
+use crate::postgres::{Session, SqlError};
+use crate::request::hex;
+use crate::sql::literal;
+
+/// The key of the lock: "execsql1" in ASCII.
+const KEY: i64 = 0x6578_6563_7371_6c31;
+
+/// Tries to take the lock; gives `t` or `f`. Taking it twice is harmless.
+pub fn attempt() -> String {
+    format!("SELECT pg_try_advisory_lock({KEY})")
+}
+
+/// Who holds the lock, for people: process id, application and start.
+pub async fn holder(session: &Session) -> Result<Option<String>, SqlError> {
+    let (high, low) = (KEY >> 32, KEY & 0xffff_ffff);
+    session
+        .value(&format!(
+            "SELECT format('process %s (%s)', a.pid, a.application_name) \
+             FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+             WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {high} AND l.objid = {low} \
+             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+             LIMIT 1"
+        ))
+        .await
+}
+
+/// `execute-sql/<resource>/<request>`: hashes, for the name has room for 63 bytes.
+pub fn application_name(stack_id: &str, logical_id: &str, request_id: &str) -> String {
+    format!("{}{}", resource_prefix(stack_id, logical_id), short_hash(&[request_id]))
+}
+
+fn resource_prefix(stack_id: &str, logical_id: &str) -> String {
+    format!("execute-sql/{}/", short_hash(&[stack_id, logical_id]))
+}
+
+fn short_hash(parts: &[&str]) -> String {
+    let text = serde_json::json!(parts).to_string();
+    hex(&Sha256::digest(text))[..16].to_owned()
+}
+
+/// Ends the sessions of a resource's other requests; gives how many there were.
+pub async fn end_others(
+    session: &Session,
+    stack_id: &str,
+    logical_id: &str,
+    request_id: &str,
+) -> Result<u32, SqlError> {
+    let count = session
+        .value(&format!(
+            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) {}",
+            others(stack_id, logical_id, request_id)
+        ))
+        .await?;
+    Ok(count.and_then(|it| it.parse().ok()).unwrap_or_default())
+}
+
+/// How many such sessions there still are.
+pub async fn count_others(
+    session: &Session,
+    stack_id: &str,
+    logical_id: &str,
+    request_id: &str,
+) -> Result<u32, SqlError> {
+    let sql = format!("SELECT count(*) {}", others(stack_id, logical_id, request_id));
+    Ok(session.value(&sql).await?.and_then(|it| it.parse().ok()).unwrap_or_default())
+}
+
+fn others(stack_id: &str, logical_id: &str, request_id: &str) -> String {
+    format!(
+        "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+         AND starts_with(application_name, {}) AND application_name <> {}",
+        literal(&resource_prefix(stack_id, logical_id)),
+        literal(&application_name(stack_id, logical_id, request_id)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_resource_and_request_apart_and_fits() {
+        let name = application_name("stack", "Db", "r1");
+        assert!(name.len() <= 63);
+        assert_eq!(name[..29], application_name("stack", "Db", "r2")[..29]);
+        assert_ne!(name, application_name("stack", "Db", "r2"));
+        assert_ne!(name[..29], application_name("stackD", "b", "r1")[..29]);
+    }
+}

@@ -1,0 +1,131 @@
+//! What was done, as an answer tells it.
+//!
+//! `Data` has the same keys on every Create and Update, in every mode, so that
+//! `Fn::GetAtt` never breaks; each value has a bound of its own, so that all of
+//! them always fit into CloudFormation's 4096 bytes.
+
+use std::collections::BTreeMap;
+
+use crate::observed::{Installed, Observed};
+use crate::plan::Plan;
+
+/// The end of a successful request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// What `Fn::GetAtt` reads; strings only, never a secret.
+    pub data: BTreeMap<String, String>,
+    /// One sentence for the console.
+    pub reason: String,
+    /// Whether anything was changed.
+    pub changed: bool,
+    /// What was, or would be, changed.
+    pub plan: Plan,
+}
+
+/// Bounds in bytes as they stand in JSON; together with the keys about 1.9 kB.
+const MAX_EXTENSIONS: usize = 400;
+const MAX_PLAN: usize = 500;
+const MAX_NAME: usize = 80;
+
+/// Everything that `Data` is made of.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The state before.
+    pub before: &'a Observed,
+    /// The extensions afterwards.
+    pub after: &'a BTreeMap<String, Installed>,
+    /// What was, or would be, changed.
+    pub plan: &'a Plan,
+    /// Whether it was.
+    pub changed: bool,
+    /// From the request to the answer, in milliseconds.
+    pub duration_ms: u128,
+}
+
+/// The fixed keys of `Data`.
+pub fn data(facts: &Facts<'_>) -> BTreeMap<String, String> {
+    let steps: Vec<_> = facts.plan.steps.iter().map(ToString::to_string).collect();
+    let pairs = [
+        ("Database", fitted(&facts.before.server.database, MAX_NAME)),
+        ("ServerVersion", fitted(&facts.before.server.version, MAX_NAME)),
+        ("Changed", facts.changed.to_string()),
+        ("ExtensionsBefore", listed(&versions(&facts.before.installed), ",", MAX_EXTENSIONS)),
+        ("ExtensionsAfter", listed(&versions(facts.after), ",", MAX_EXTENSIONS)),
+        ("ChangesetsApplied", "0".to_owned()),
+        ("LastChangeset", String::new()),
+        ("SchemaFingerprint", String::new()),
+        ("Tenants", "0".to_owned()),
+        ("Plan", listed(&steps, "; ", MAX_PLAN)),
+        ("DurationMs", facts.duration_ms.to_string()),
+    ];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// `name=version` for each extension.
+pub fn versions(extensions: &BTreeMap<String, Installed>) -> Vec<String> {
+    extensions.iter().map(|(name, it)| format!("{name}={}", it.version)).collect()
+}
+
+/// The items with `separator` between them; where they do not fit, as many as do
+/// and a count of the rest.
+pub fn listed(items: &[String], separator: &str, room: usize) -> String {
+    let whole = items.join(separator);
+    if escaped_len(&whole) <= room {
+        return whole;
+    }
+    for shown in (0..items.len()).rev() {
+        let more = format!("(+{} more)", items.len() - shown);
+        let mut parts = items[..shown].to_vec();
+        parts.push(more);
+        let text = parts.join(separator);
+        if escaped_len(&text) <= room {
+            return text;
+        }
+    }
+    String::new()
+}
+
+/// The longest beginning of `text` that takes at most `room` bytes inside a JSON string.
+pub fn fitted(text: &str, room: usize) -> String {
+    if escaped_len(text) <= room {
+        return text.to_owned();
+    }
+    let mut left = room.saturating_sub('…'.len_utf8());
+    let fits = |c: &char| {
+        let cost = escaped_len(c.encode_utf8(&mut [0; 4]));
+        left.checked_sub(cost).map(|rest| left = rest).is_some()
+    };
+    let kept: String = text.chars().take_while(fits).collect();
+    if room < '…'.len_utf8() {
+        kept
+    } else {
+        kept + "…"
+    }
+}
+
+/// The bytes that `text` takes inside a JSON string, escapes included.
+pub fn escaped_len(text: &str) -> usize {
+    serde_json::to_string(text).expect("a string always serializes").len() - 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_shortened_with_a_count() {
+        let items: Vec<_> = (1..=9).map(|n| format!("item{n}")).collect();
+        assert_eq!(listed(&items[..2], ",", 100), "item1,item2");
+        assert_eq!(listed(&items, ",", 30), "item1,item2,item3,(+6 more)");
+        assert_eq!(listed(&["x".repeat(50)], ",", 20), "(+1 more)");
+        assert_eq!(listed(&items, ",", 3), "");
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(fitted("ééé", 6), "ééé");
+        assert_eq!(fitted("éééé", 7), "éé…");
+        assert_eq!(fitted("\"\"\"\"", 7), "\\\"\\\"…".replace('\\', ""));
+        assert_eq!(fitted("abc", 2), "ab");
+    }
+}

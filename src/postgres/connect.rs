@@ -1,0 +1,176 @@
+//! Makes one session: resolve, connect, TLS, log in, all within one limit.
+//!
+//! One try only; who calls decides whether the error is worth another
+//! ([`ConnectError::heals`]). The name is resolved anew each time, for a failover
+//! shows in DNS first.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::timeout;
+use tokio_postgres::config::SslMode as DriverSslMode;
+use tokio_postgres::{Config, NoTls};
+
+use super::fault::ConnectError;
+use super::session::{self, Session};
+use crate::desired::SslMode;
+use crate::trust::{is_unverified, region_of, Connectors, Tier};
+
+/// Where to connect to and as whom.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Host name, address, or the folder of a Unix socket.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The database.
+    pub database: String,
+    /// The login role.
+    pub username: String,
+    /// Its password or token; `None` if the server trusts the peer.
+    pub password: Option<SecretString>,
+    /// How far TLS is checked.
+    pub ssl_mode: SslMode,
+    /// A PEM file to trust alone.
+    pub ssl_root_cert: Option<String>,
+    /// The region whose roots to try first where the host's name tells none.
+    pub region: Option<String>,
+    /// Limit of the whole try.
+    pub limit: Duration,
+}
+
+impl Endpoint {
+    /// `host:port`, for messages.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    fn is_socket(&self) -> bool {
+        self.host.starts_with('/')
+    }
+}
+
+/// What holds for a session from its first moment.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// Seen in `pg_stat_activity`; at most 63 bytes.
+    pub application_name: String,
+    /// `lock_timeout`.
+    pub lock_timeout: Duration,
+    /// `statement_timeout`.
+    pub statement_timeout: Duration,
+    /// Whether the server refuses all writes.
+    pub read_only: bool,
+}
+
+impl SessionOptions {
+    /// As the startup packet's `options`, so that no statement ever runs without them.
+    fn startup(&self) -> String {
+        format!(
+            "-c lock_timeout={} -c statement_timeout={} -c idle_in_transaction_session_timeout=0 \
+             -c default_transaction_read_only={} -c standard_conforming_strings=on \
+             -c client_min_messages=notice",
+            self.lock_timeout.as_millis(),
+            self.statement_timeout.as_millis().max(1),
+            if self.read_only { "on" } else { "off" },
+        )
+    }
+}
+
+/// Tries once.
+pub async fn connect(
+    endpoint: &Endpoint,
+    options: &SessionOptions,
+    connectors: &Connectors,
+) -> Result<Session, ConnectError> {
+    let tried = timeout(endpoint.limit, attempt(endpoint, options, connectors)).await;
+    tried.unwrap_or_else(|_| Err(ConnectError::Timeout(endpoint.place(), endpoint.limit)))
+}
+
+async fn attempt(
+    endpoint: &Endpoint,
+    options: &SessionOptions,
+    connectors: &Connectors,
+) -> Result<Session, ConnectError> {
+    let mut config = config(endpoint, options);
+    if endpoint.is_socket() {
+        config.host_path(&endpoint.host).ssl_mode(DriverSslMode::Disable);
+        return plain(endpoint, &config).await;
+    }
+    let place = (endpoint.host.as_str(), endpoint.port);
+    let addresses = tokio::net::lookup_host(place).await;
+    let addresses =
+        addresses.map_err(|error| ConnectError::Resolve(endpoint.host.clone(), error))?;
+    for address in addresses {
+        config.host(&endpoint.host).hostaddr(address.ip());
+    }
+    if endpoint.ssl_mode == SslMode::Disable {
+        config.ssl_mode(DriverSslMode::Disable);
+        return plain(endpoint, &config).await;
+    }
+    config.ssl_mode(DriverSslMode::Require);
+    let setup = |error: native_tls::Error| ConnectError::Setup(format!("set up TLS: {error}"));
+    if let Some(path) = &endpoint.ssl_root_cert {
+        let pem = root_certificates(path)?;
+        let connector = Connectors::of_file(&pem, endpoint.ssl_mode).map_err(setup)?;
+        return over_tls(endpoint, &config, connector).await.map_err(|(error, _)| error);
+    }
+    let region = region_of(&endpoint.host).or(endpoint.region.as_deref());
+    let made = |tier| connectors.built_in(tier, endpoint.ssl_mode, region).map_err(setup);
+    match over_tls(endpoint, &config, made(Tier::Few)?).await {
+        Err((_, true)) => {
+            over_tls(endpoint, &config, made(Tier::All)?).await.map_err(|(error, _)| error)
+        }
+        other => other.map_err(|(error, _)| error),
+    }
+}
+
+fn config(endpoint: &Endpoint, options: &SessionOptions) -> Config {
+    let mut config = Config::new();
+    config
+        .port(endpoint.port)
+        .dbname(&endpoint.database)
+        .user(&endpoint.username)
+        .application_name(&options.application_name)
+        .options(options.startup())
+        .keepalives_idle(Duration::from_secs(15))
+        .keepalives_interval(Duration::from_secs(5))
+        .keepalives_retries(3)
+        .tcp_user_timeout(Duration::from_secs(30));
+    if let Some(password) = &endpoint.password {
+        config.password(password.expose_secret());
+    }
+    config
+}
+
+fn root_certificates(path: &str) -> Result<String, ConnectError> {
+    let pem = std::fs::read_to_string(path).map_err(|error| {
+        ConnectError::Setup(format!("`Connection.SslRootCert`: reading `{path}` failed: {error}"))
+    })?;
+    if crate::trust::holds_certificates(&pem) {
+        Ok(pem)
+    } else {
+        let why = format!("`Connection.SslRootCert`: `{path}` holds no certificate in PEM form");
+        Err(ConnectError::Setup(why))
+    }
+}
+
+async fn plain(endpoint: &Endpoint, config: &Config) -> Result<Session, ConnectError> {
+    let connected = config.connect(NoTls).await;
+    let (client, connection) =
+        connected.map_err(|error| ConnectError::sorted(&endpoint.place(), &error))?;
+    Ok(session::started(client, connection))
+}
+
+/// The flag tells whether more roots might help.
+async fn over_tls(
+    endpoint: &Endpoint,
+    config: &Config,
+    connector: native_tls::TlsConnector,
+) -> Result<Session, (ConnectError, bool)> {
+    let tls = postgres_native_tls::MakeTlsConnector::new(connector);
+    let (client, connection) = config.connect(tls).await.map_err(|error| {
+        (ConnectError::sorted(&endpoint.place(), &error), is_unverified(&error))
+    })?;
+    Ok(session::started(client, connection))
+}

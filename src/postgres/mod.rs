@@ -1,0 +1,16 @@
+//! The session with PostgreSQL: making it, and speaking on it.
+//!
+//! Everything goes over the simple query protocol: several statements cost one
+//! round trip, and utility statements take no parameters anyway. What a server
+//! or network says is turned into [`SqlError`] or [`ConnectError`] here, so that
+//! nothing else needs to know the driver's errors.
+
+mod connect;
+mod fault;
+pub mod iam;
+mod session;
+
+pub use crate::trust::Connectors;
+pub use connect::{connect, Endpoint, SessionOptions};
+pub use fault::{ConnectError, SqlError};
+pub use session::Session;
