@@ -2,6 +2,7 @@
 pub mod answer;
 pub mod apply;
 pub mod budget;
+pub mod commands;
 pub mod desired;
 pub mod engine;
 pub mod failure;

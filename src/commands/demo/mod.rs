@@ -1,0 +1,224 @@
+//! `execute-sql demo`: the main job, shown on this machine.
+//!
+//! A throw-away PostgreSQL and MiniStack, a local stand-in for AWS, are started;
+//! `cfn/quickstart.yaml` is deployed, updated and deleted there through the real
+//! `bootstrap`. It uses no account, no credentials and no server of the user's,
+//! and nothing of it stays: see [`guard`]. It is told for a person to read; exit
+//! code and the stack's own words are what a test can rely on.
+#![allow(clippy::print_stdout)] // a command of the command line
+
+mod aws;
+mod certificates;
+mod guard;
+mod missing;
+mod postgres;
+mod stack;
+mod xml;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, bail, Context, Result};
+use secrecy::ExposeSecret;
+use tokio::signal::unix::{signal, SignalKind};
+
+use aws::Aws;
+use guard::Guard;
+use missing::Programs;
+use postgres::{Offer, Server, DATABASE, MASTER};
+use stack::Stack;
+
+/// What `demo` can be told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Leave everything running until Ctrl-C, with the stack in place.
+    pub keep: bool,
+}
+
+const BUCKET: &str = "demo-code";
+const KEY: &str = "bootstrap.zip";
+const SECRET: &str = "demo/database";
+/// What the update adds.
+const MORE: &str = "pg_trgm";
+
+/// Shows it all, and cleans up whatever happens.
+pub async fn run(options: &Options) -> Result<()> {
+    let programs = missing::programs()?;
+    let guard = Guard::start()?;
+    let shown = tokio::select! {
+        shown = show(options, &guard, &programs) => shown,
+        signal = interrupted() => signal.and_then(|it| bail!("stopped by {it}")),
+    };
+    let stopped = guard.stop().await;
+    if stopped.is_ok() {
+        println!("\nEverything is stopped and removed.");
+    }
+    shown.and(stopped)
+}
+
+async fn show(options: &Options, guard: &Guard, programs: &Programs) -> Result<()> {
+    println!("Starting a throw-away PostgreSQL and MiniStack, a stand-in for AWS:");
+    let begun = Instant::now();
+    let server = postgres::start(guard, programs).await?;
+    let offer = server.offer().await?;
+    tell_server(&server, &offer, begun.elapsed());
+    let begun = Instant::now();
+    let aws = Aws::start(guard, programs, &server.authority).await?;
+    println!("  MiniStack at {} ({})", aws.url, seconds(begun.elapsed()));
+    let begun = Instant::now();
+    let size = aws.upload(&programs.bootstrap, BUCKET, KEY).await?;
+    let took = seconds(begun.elapsed());
+    println!("  the function, {} MB, as s3://{BUCKET}/{KEY} ({took})", size / 1_000_000);
+    let secret = aws.create_secret(SECRET, &server.secret()).await?;
+    println!("  secret {SECRET} with the login of role {MASTER}");
+
+    let Offer { postgis, pgcrypto } = &offer;
+    println!(
+        "\nCreating stack demo from cfn/quickstart.yaml: PostGIS {postgis}, pgcrypto {pgcrypto}"
+    );
+    let parameters = [
+        ("CodeBucket", BUCKET),
+        ("CodeKey", KEY),
+        ("Architecture", architecture()),
+        ("DBSecret", &secret),
+        ("PostgisVersion", postgis),
+        ("PgcryptoVersion", pgcrypto),
+    ];
+    let mut stack = Stack::create(&aws, &parameters).await?;
+    tell_outputs(&stack).await?;
+    tell_queries(&server).await?;
+
+    println!("\nUpdating it: MoreExtensions={MORE}");
+    stack.update(&parameters, &[("MoreExtensions", MORE)]).await?;
+    tell_outputs(&stack).await?;
+    if options.keep {
+        return keep(guard.folder(), &server, &aws).await;
+    }
+
+    println!("\nDeleting it");
+    stack.delete().await?;
+    tell_what_stayed(&server).await
+}
+
+fn tell_server(server: &Server, offer: &Offer, took: Duration) {
+    let Server { version, port, .. } = server;
+    let Offer { postgis, pgcrypto } = offer;
+    println!(
+        "  PostgreSQL {version} at localhost:{port}, offering PostGIS {postgis} and pgcrypto \
+         {pgcrypto} ({})",
+        seconds(took)
+    );
+    if server.restricted {
+        println!("    TLS verify-full, SCRAM; role {MASTER} is no superuser, as on RDS");
+    } else {
+        let line = missing::install_line(server.version.split('.').next());
+        println!(
+            "    TLS verify-full, SCRAM; without pgextwlist role {MASTER} has to be a superuser"
+        );
+        println!("    (to have it restricted as on RDS: {line})");
+    }
+}
+
+async fn tell_outputs(stack: &Stack<'_>) -> Result<()> {
+    println!();
+    for (key, value) in stack.outputs().await? {
+        println!("  {key:<16}  {value}");
+    }
+    Ok(())
+}
+
+/// What an application does with the extensions.
+async fn tell_queries(server: &Server) -> Result<()> {
+    const DISTANCE: &str = "SELECT round(ST_Distance('POINT(13.405 52.52)'::geography,
+                          'POINT(2.3522 48.8566)'::geography) / 1000) || ' km'";
+    const PASSWORD: &str = "SELECT hash = crypt('open sesame', hash)
+    FROM crypt('open sesame', gen_salt('bf')) AS hash";
+    println!("\nUsing them in database {DATABASE}:");
+    let session = server.session().await?;
+    for (what, sql) in [
+        ("PostGIS, from Berlin to Paris", DISTANCE),
+        ("pgcrypto, a password against its hash", PASSWORD),
+    ] {
+        let value = session.value(sql).await?.unwrap_or_default();
+        println!("  {sql}\n  -- {what}: {value}");
+    }
+    session.close().await;
+    Ok(())
+}
+
+async fn tell_what_stayed(server: &Server) -> Result<()> {
+    const STAYED: &str = "SELECT string_agg(extname || '=' || extversion, ',' ORDER BY extname)
+        FROM pg_extension";
+    let session = server.session().await?;
+    let stayed = session.value(STAYED).await?.unwrap_or_default();
+    let ledger = session.value("SELECT to_regnamespace('execute_sql')").await?;
+    session.close().await;
+    println!("\n  Extensions        {stayed}");
+    if let Some(schema) = ledger {
+        println!("  Schema            {schema}, the ledger of what was done and by which stack");
+    }
+    println!("  They stayed, for OnDelete is Retain unless the template says Drop:");
+    println!("  the end of a stack is no reason to lose data.");
+    Ok(())
+}
+
+async fn keep(folder: &Path, server: &Server, aws: &Aws) -> Result<()> {
+    let passwords = folder.join("pgpass");
+    let line =
+        format!("localhost:{}:*:{MASTER}:{}\n", server.port, server.password.expose_secret());
+    write_private(&passwords, &line).context("write the password file")?;
+    println!("\nEverything keeps running until Ctrl-C. To connect:");
+    println!(
+        "  PGPASSFILE={} psql 'host=localhost port={} dbname={DATABASE} user={MASTER} \
+         sslmode=verify-full sslrootcert={}'",
+        passwords.display(),
+        server.port,
+        server.authority
+    );
+    println!(
+        "  AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 \
+         aws --endpoint-url {} cloudformation describe-stack-events --stack-name demo",
+        aws.url
+    );
+    interrupted().await.map(|_| ())
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
+}
+
+/// The name of the signal that asks the demo to end.
+async fn interrupted() -> Result<&'static str> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let name = tokio::select! {
+        _ = interrupt.recv() => "Ctrl-C",
+        _ = terminate.recv() => "SIGTERM",
+        _ = hangup.recv() => "SIGHUP",
+    };
+    Ok(name)
+}
+
+/// As the template names this machine's processor, for which `bootstrap` was built.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let port = listener.and_then(|it| it.local_addr()).map(|it| it.port());
+    port.map_err(|error| anyhow!("find a free port: {error}"))
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f32())
+}

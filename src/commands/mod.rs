@@ -1,0 +1,3 @@
+//! The commands of `execute-sql`, one module each.
+
+pub mod demo;
