@@ -18,7 +18,7 @@ signal_all() { # a signal to send instead of the one in the file, or nothing
 }
 any_left() {
     for file in "$folder"/*/pid; do
-        if [ -f "$file" ] && read -r signal id <"$file" && kill -0 -- "-$id" 2>/dev/null; then
+        if [ -f "$file" ] && read -r signal id <"$file" && kill -s 0 -- "-$id" 2>/dev/null; then
             return 0
         fi
     done
