@@ -1,9 +1,9 @@
 //! MiniStack, the stand-in for AWS, and the calls to it that the demo makes.
 //!
 //! The calls are plain HTTP without a signature, which MiniStack allows and
-//! which spares the SDKs of CloudFormation, S3 and CloudWatch Logs. Its
-//! environment is what the function inherits, so it is empty but for what both
-//! need: no credentials of the user's get in, and nothing goes to the real AWS.
+//! which spares three more SDKs. Its environment is what the function inherits,
+//! so it is empty but for what both need: no credentials of the user's get in,
+//! and nothing goes to the real AWS.
 
 use std::fs::{self, File};
 use std::path::Path;

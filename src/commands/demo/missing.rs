@@ -32,8 +32,8 @@ pub fn programs() -> Result<Programs> {
         note(&format!("PostgreSQL's server: {}", install_line(None)));
     }
     let postgres_owner = owner();
-    if postgres_owner == Some(None) {
-        note("the user `postgres`, as whom root runs the server: useradd --system postgres");
+    if let Err(why) = &postgres_owner {
+        note(why);
     }
     let ministack = ministack();
     if let Err(why) = &ministack {
@@ -43,9 +43,8 @@ pub fn programs() -> Result<Programs> {
     if bootstrap.is_none() {
         note("`bootstrap`, the function, beside `execute-sql`: cargo build --bins");
     }
-    match (postgres, ministack, bootstrap) {
-        (Some(postgres), Ok(ministack), Some(bootstrap)) if missing.is_empty() => {
-            let postgres_owner = postgres_owner.flatten();
+    match (postgres, postgres_owner, ministack, bootstrap) {
+        (Some(postgres), Ok(postgres_owner), Ok(ministack), Some(bootstrap)) => {
             Ok(Programs { postgres, postgres_owner, ministack, bootstrap })
         }
         _ => bail!("the demo lacks\n{}\nor let .ci/setup install it", missing.join("\n")),
@@ -92,12 +91,15 @@ fn debian_folders() -> Vec<PathBuf> {
     majors.iter().map(|path| path.join("bin")).collect()
 }
 
-/// The uid and gid of `postgres` if this is root (`Some(None)` where there is none such).
-fn owner() -> Option<Option<Owner>> {
+/// Whom PostgreSQL runs as: it refuses root, who therefore starts it as `postgres`.
+fn owner() -> Result<Option<Owner>, &'static str> {
     if id(&["-u"]) != Some(0) {
-        return None;
+        return Ok(None);
     }
-    Some(id(&["-u", "postgres"]).zip(id(&["-g", "postgres"])))
+    match (id(&["-u", "postgres"]), id(&["-g", "postgres"])) {
+        (Some(user), Some(group)) => Ok(Some((user, group))),
+        _ => Err("the user `postgres`, as whom root runs the server: useradd --system postgres"),
+    }
 }
 
 fn id(arguments: &[&str]) -> Option<u32> {

@@ -139,7 +139,7 @@ async fn initdb(folder: &Path, programs: &Programs) -> Result<()> {
 
 async fn set_up(server: &mut Server, admin: &Session) -> Result<()> {
     let version = admin.value("SHOW server_version").await?.unwrap_or_default();
-    server.version = version.split(' ').next().unwrap_or_default().to_owned();
+    server.version = version.split(' ').take(1).collect();
     let master_password = literal(server.password.expose_secret());
     admin
         .run(&format!(
