@@ -1,7 +1,9 @@
 //! draft
 pub mod answer;
 pub mod apply;
+pub mod aws;
 pub mod budget;
+pub mod commands;
 pub mod desired;
 pub mod engine;
 pub mod failure;
