@@ -26,6 +26,7 @@ impl Budget {
     }
 
     /// The same with a limit for each statement.
+    #[must_use]
     pub fn with_statement(mut self, limit: Option<Duration>) -> Self {
         self.statement = limit;
         self

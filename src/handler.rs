@@ -12,13 +12,13 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::answer;
 use crate::budget::Budget;
 use crate::desired::Desired;
-use crate::engine::{self, delete, Task, Trigger, World};
+use crate::engine::{self, Task, Trigger, World, delete};
 use crate::failure::Failure;
 use crate::invocation::{self, Action};
 use crate::ledger::Labels;
@@ -26,8 +26,8 @@ use crate::outcome::Outcome;
 use crate::redact::{remember, scrub};
 use crate::request::envelope::{self, Caller, Envelope};
 use crate::request::response_url::ResponseUrl;
-use crate::request::{physical_id, properties, Ids, Request, RequestType};
-use crate::response::{Reason, Response, Status, MAX_THROWN};
+use crate::request::{Ids, Request, RequestType, physical_id, properties};
+use crate::response::{MAX_THROWN, Reason, Response, Status};
 use crate::trust::Https;
 
 /// One invocation, as Lambda tells it.
@@ -146,7 +146,7 @@ impl Job<'_> {
             seconds(end.saturating_sub(10))
         });
         let reserve = RESERVE.min(self.lambda_left / 2);
-        [Some(self.lambda_left - reserve), address, service]
+        [Some(self.lambda_left.saturating_sub(reserve)), address, service]
             .into_iter()
             .flatten()
             .min()

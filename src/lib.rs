@@ -1,6 +1,7 @@
 //! draft
 pub mod answer;
 pub mod apply;
+pub mod aws;
 pub mod budget;
 pub mod commands;
 pub mod desired;

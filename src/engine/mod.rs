@@ -13,6 +13,7 @@ pub mod login;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::aws::Aws;
 use crate::budget::Budget;
 use crate::desired::{Desired, Mode};
 use crate::failure::Failure;
@@ -20,7 +21,7 @@ use crate::inspect::{self, Question};
 use crate::ledger::{Entry, Labels};
 use crate::lock;
 use crate::observed::{Ledger, Observed, Status};
-use crate::outcome::{data, Facts, Outcome};
+use crate::outcome::{Facts, Outcome, data};
 use crate::plan::{self, Moment, Plan};
 use crate::postgres::{Connectors, Session, SessionOptions};
 use crate::request::{Ids, RequestType};
@@ -33,7 +34,9 @@ pub struct World {
     /// TLS to PostgreSQL.
     pub connectors: Connectors,
     /// Region and credentials, for IAM logins.
-    pub aws: aws_config::SdkConfig,
+    pub aws: Arc<Aws>,
+    /// The region that the function runs in.
+    pub region: Option<String>,
     /// A login that was given by hand, and that no secret is read for.
     pub login: Option<Login>,
 }
@@ -233,6 +236,15 @@ fn replayed(task: &Task<'_>, ledger: &Ledger) -> Option<Outcome> {
         reason: stored.reason.clone().unwrap_or_default(),
         changed: false,
         plan: Plan::default(),
+    })
+}
+
+/// Whether a Delete took the resource away from this request: the rule of the
+/// ledger's `assert_wanted`, asked before any work is done.
+fn is_gone(task: &Task<'_>, ledger: &Ledger, since: f64) -> bool {
+    ledger.tombstones.iter().any(|tombstone| match (tombstone.event_at, task.event_at) {
+        (Some(theirs), Some(ours)) => ours <= theirs,
+        _ => tombstone.requests.contains(&task.ids.request_id) || tombstone.written_at >= since,
     })
 }
 

@@ -11,7 +11,7 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::extension::{BasicConstraints, KeyUsage, SubjectAlternativeName};
-use openssl::x509::{X509Builder, X509Name, X509NameBuilder, X509};
+use openssl::x509::{X509, X509Builder, X509Name, X509NameBuilder};
 
 /// In PEM form.
 pub struct Certificates {

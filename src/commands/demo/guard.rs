@@ -8,12 +8,12 @@
 
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
-use std::os::unix::fs::{chown, DirBuilderExt};
+use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
 
 /// Whom a process runs as: user and group id.

@@ -7,9 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{bail, Result};
+use anyhow::{Result, bail};
 
-use super::guard::{find, find_on_path, Owner};
+use super::guard::{Owner, find, find_on_path};
 
 /// Everything that was found.
 pub struct Programs {

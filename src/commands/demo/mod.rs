@@ -19,14 +19,14 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{anyhow, bail, Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use secrecy::ExposeSecret;
-use tokio::signal::unix::{signal, SignalKind};
+use tokio::signal::unix::{SignalKind, signal};
 
 use aws::Aws;
 use guard::Guard;
 use missing::Programs;
-use postgres::{Offer, Server, DATABASE, MASTER};
+use postgres::{DATABASE, MASTER, Offer, Server};
 use stack::Stack;
 
 /// What `demo` can be told.

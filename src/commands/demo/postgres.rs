@@ -10,16 +10,16 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail, Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::process::Child;
 use tokio::time::Instant;
 
 use super::certificates;
-use super::guard::{give, Guard, Owner};
+use super::guard::{Guard, Owner, give};
 use super::missing::{self, Programs};
 use crate::desired::SslMode;
-use crate::postgres::{connect, Connectors, Endpoint, Session, SessionOptions};
+use crate::postgres::{Connectors, Endpoint, Session, SessionOptions, connect};
 use crate::sql::literal;
 
 /// The database that the demo is about.
