@@ -1,6 +1,8 @@
 //! Holds the sources against the description in `src/lib.rs`: what is pure does
 //! no I/O, and wiring names no driver.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! The command line as its user meets it: exit code, standard output, standard error.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod support;
 
 use std::io::Write;

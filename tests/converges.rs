@@ -1,6 +1,8 @@
 //! Every example in `migrations/`: apply, and the plan is empty; apply again, and
 //! nothing is done; deprovision, and only what it made is gone.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod stage;
 mod support;
 

@@ -1,6 +1,8 @@
 //! Extensions on a real server: PostGIS moves as one, schemas and requirements are
 //! seen to, others that meddle at the same moment do no harm.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod stage;
 mod support;
 

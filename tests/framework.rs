@@ -4,6 +4,8 @@
 //! here its calls to Lambda's Invoke API are answered by the function, and its PUT
 //! goes to the receiver.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod stage;
 mod support;
 

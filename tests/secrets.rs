@@ -2,6 +2,8 @@
 //! not in the server's (which writes down every statement), not in an answer or
 //! error, not in the ledger.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod stage;
 mod support;
 
