@@ -161,8 +161,8 @@ impl Job<'_> {
         };
         tracing::info!(action = ?invocation.action, request_id = invocation.ids.request_id, "invocation");
         let reserve = Duration::from_secs(1).min(self.lambda_left / 2);
-        let budget = Budget::new(self.started + self.lambda_left - reserve)
-            .with_statement(invocation.desired.statement_timeout);
+        let budget = Budget::new(self.started + self.lambda_left.saturating_sub(reserve));
+        budget.limit_statements(invocation.desired.statement_timeout);
         let task = Task {
             desired: &invocation.desired,
             ids: &invocation.ids,
@@ -324,7 +324,7 @@ async fn fulfil(
     if budget.left().is_zero() {
         return Err(Failure::Deadline("the request waited to be taken up".into()));
     }
-    let limited = Budget::new(budget.deadline).with_statement(desired.statement_timeout);
+    budget.limit_statements(desired.statement_timeout);
     let task = Task {
         desired: &desired,
         ids: &request.ids,
@@ -337,17 +337,12 @@ async fn fulfil(
         event_at: request.event_at,
         labels: Labels::default(),
         started: started.into_std(),
-        budget: &limited,
+        budget,
     };
-    let work = async {
-        match request.kind {
-            RequestType::Delete => delete::run(world, &task).await,
-            _ => engine::run(world, &task).await,
-        }
-    };
-    let result = work.await;
-    budget.doing(limited.done_last());
-    result
+    match request.kind {
+        RequestType::Delete => delete::run(world, &task).await,
+        _ => engine::run(world, &task).await,
+    }
 }
 
 /// A Delete whose target cannot be told has never made anything.

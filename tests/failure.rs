@@ -2,6 +2,8 @@
 //! secrets that are no logins, servers that do not behave, a function that dies.
 //! Each ends in one answer that names what is wrong, and nothing half done.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod stage;
 mod support;
 
@@ -369,6 +371,28 @@ fn a_server_that_dies_in_the_middle_of_a_statement_is_waited_for_and_the_work_do
     let answer = stage.receiver.answer_to(&create);
     assert_eq!(answer["Status"], "SUCCESS", "{answer:#}");
     assert_eq!(stage.database.admin().value("SELECT count(*) FROM count"), "1");
+}
+
+#[test]
+fn a_reader_is_connected_to_once_more_and_then_named() {
+    let settings = Settings::default().conf("log_connections = on").conf("wal_level = replica");
+    let server = Server::private(&settings);
+    let stage = Stage::on(&server);
+    server.restart_as_reader();
+    let before = server.log().matches("connection authorized: user=postgres").count();
+    let reason = refused(&stage, json!({ "Extensions": ["pgcrypto"] }));
+    assert!(reason.contains("is a reader") && reason.contains("Hint: Name the writer"), "{reason}");
+    let after = server.log().matches("connection authorized: user=postgres").count();
+    assert_eq!(after - before, 2);
+    // Looking is what readers are for.
+    let mut stack = stage.stack();
+    let plan =
+        stack.create(stage.properties(json!({ "Extensions": ["pgcrypto"], "Mode": "Plan" })));
+    stage.succeed(&mut stack, &plan);
+    stage.database.admin().exec("SELECT pg_promote()");
+    let mut stack = stage.stack();
+    let create = stack.create(stage.properties(json!({ "Extensions": ["pgcrypto"] })));
+    stage.succeed(&mut stack, &create);
 }
 
 #[test]

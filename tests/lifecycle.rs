@@ -1,6 +1,8 @@
 //! The life of a resource, driven through the real `bootstrap`: Create, Update,
 //! replacement, rollback, Delete; each event twice; a Delete while its Create runs.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod stage;
 mod support;
 

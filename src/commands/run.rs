@@ -78,8 +78,8 @@ async fn go(wanted: &Wanted, labels: Labels) -> Result<Outcome, Failure> {
         tracing::info!("the server is the one given by {}", given.by);
     }
     let world = world::real(Arc::new(https), login);
-    let budget = Budget::new(tokio::time::Instant::now() + DAY)
-        .with_statement(wanted.desired.statement_timeout);
+    let budget = Budget::new(tokio::time::Instant::now() + DAY);
+    budget.limit_statements(wanted.desired.statement_timeout);
     let ids = Ids {
         stack_id: NO_STACK.into(),
         request_id: labels.run_id.clone().unwrap_or_else(fresh_id),
