@@ -5,7 +5,6 @@
 //! `bootstrap`. It uses no account, no credentials and no server of the user's,
 //! and nothing of it stays: see [`guard`]. It is told for a person to read; exit
 //! code and the stack's own words are what a test can rely on.
-#![allow(clippy::print_stdout)] // a command of the command line
 
 mod aws;
 mod certificates;
@@ -15,6 +14,7 @@ mod postgres;
 mod stack;
 mod xml;
 
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -52,31 +52,31 @@ pub async fn run(options: &Options) -> Result<()> {
     };
     let stopped = guard.stop().await;
     if stopped.is_ok() {
-        println!("\nEverything is stopped and removed.");
+        tell("\nEverything is stopped and removed.");
     }
     shown.and(stopped)
 }
 
 async fn show(options: &Options, guard: &Guard, programs: &Programs) -> Result<()> {
-    println!("Starting a throw-away PostgreSQL and MiniStack, a stand-in for AWS:");
+    tell("Starting a throw-away PostgreSQL and MiniStack, a stand-in for AWS:");
     let begun = Instant::now();
     let server = postgres::start(guard, programs).await?;
     let offer = server.offer().await?;
     tell_server(&server, &offer, begun.elapsed());
     let begun = Instant::now();
     let aws = Aws::start(guard, programs, &server.authority).await?;
-    println!("  MiniStack at {} ({})", aws.url, seconds(begun.elapsed()));
+    tell(format_args!("  MiniStack at {} ({})", aws.url, seconds(begun.elapsed())));
     let begun = Instant::now();
     let size = aws.upload(&programs.bootstrap, BUCKET, KEY).await?;
     let took = seconds(begun.elapsed());
-    println!("  the function, {} MB, as s3://{BUCKET}/{KEY} ({took})", size / 1_000_000);
+    tell(format_args!("  the function, {} MB, as s3://{BUCKET}/{KEY} ({took})", size / 1_000_000));
     let secret = aws.create_secret(SECRET, &server.secret()).await?;
-    println!("  secret {SECRET} with the login of role {MASTER}");
+    tell(format_args!("  secret {SECRET} with the login of role {MASTER}"));
 
     let Offer { postgis, pgcrypto } = &offer;
-    println!(
+    tell(format_args!(
         "\nCreating stack demo from cfn/quickstart.yaml: PostGIS {postgis}, pgcrypto {pgcrypto}"
-    );
+    ));
     let parameters = [
         ("CodeBucket", BUCKET),
         ("CodeKey", KEY),
@@ -89,14 +89,14 @@ async fn show(options: &Options, guard: &Guard, programs: &Programs) -> Result<(
     tell_outputs(&stack).await?;
     tell_queries(&server).await?;
 
-    println!("\nUpdating it: MoreExtensions={MORE}");
+    tell(format_args!("\nUpdating it: MoreExtensions={MORE}"));
     stack.update(&parameters, &[("MoreExtensions", MORE)]).await?;
     tell_outputs(&stack).await?;
     if options.keep {
         return keep(guard.folder(), &server, &aws).await;
     }
 
-    println!("\nDeleting it");
+    tell("\nDeleting it");
     stack.delete().await?;
     tell_what_stayed(&server).await
 }
@@ -104,26 +104,26 @@ async fn show(options: &Options, guard: &Guard, programs: &Programs) -> Result<(
 fn tell_server(server: &Server, offer: &Offer, took: Duration) {
     let Server { version, port, .. } = server;
     let Offer { postgis, pgcrypto } = offer;
-    println!(
+    tell(format_args!(
         "  PostgreSQL {version} at localhost:{port}, offering PostGIS {postgis} and pgcrypto \
          {pgcrypto} ({})",
         seconds(took)
-    );
+    ));
     if server.restricted {
-        println!("    TLS verify-full, SCRAM; role {MASTER} is no superuser, as on RDS");
+        tell(format_args!("    TLS verify-full, SCRAM; role {MASTER} is no superuser, as on RDS"));
     } else {
         let line = missing::install_line(server.version.split('.').next());
-        println!(
+        tell(format_args!(
             "    TLS verify-full, SCRAM; without pgextwlist role {MASTER} has to be a superuser"
-        );
-        println!("    (to have it restricted as on RDS: {line})");
+        ));
+        tell(format_args!("    (to have it restricted as on RDS: {line})"));
     }
 }
 
 async fn tell_outputs(stack: &Stack<'_>) -> Result<()> {
-    println!();
+    tell("");
     for (key, value) in stack.outputs().await? {
-        println!("  {key:<16}  {value}");
+        tell(format_args!("  {key:<16}  {value}"));
     }
     Ok(())
 }
@@ -134,14 +134,14 @@ async fn tell_queries(server: &Server) -> Result<()> {
                           'POINT(2.3522 48.8566)'::geography) / 1000) || ' km'";
     const PASSWORD: &str = "SELECT hash = crypt('open sesame', hash)
     FROM crypt('open sesame', gen_salt('bf')) AS hash";
-    println!("\nUsing them in database {DATABASE}:");
+    tell(format_args!("\nUsing them in database {DATABASE}:"));
     let session = server.session().await?;
     for (what, sql) in [
         ("PostGIS, from Berlin to Paris", DISTANCE),
         ("pgcrypto, a password against its hash", PASSWORD),
     ] {
         let value = session.value(sql).await?.unwrap_or_default();
-        println!("  {sql}\n  -- {what}: {value}");
+        tell(format_args!("  {sql}\n  -- {what}: {value}"));
     }
     session.close().await;
     Ok(())
@@ -154,12 +154,14 @@ async fn tell_what_stayed(server: &Server) -> Result<()> {
     let stayed = session.value(STAYED).await?.unwrap_or_default();
     let ledger = session.value("SELECT to_regnamespace('execute_sql')").await?;
     session.close().await;
-    println!("\n  Extensions        {stayed}");
+    tell(format_args!("\n  Extensions        {stayed}"));
     if let Some(schema) = ledger {
-        println!("  Schema            {schema}, the ledger of what was done and by which stack");
+        tell(format_args!(
+            "  Schema            {schema}, the ledger of what was done and by which stack"
+        ));
     }
-    println!("  They stayed, for OnDelete is Retain unless the template says Drop:");
-    println!("  the end of a stack is no reason to lose data.");
+    tell("  They stayed, for OnDelete is Retain unless the template says Drop:");
+    tell("  the end of a stack is no reason to lose data.");
     Ok(())
 }
 
@@ -168,24 +170,23 @@ async fn keep(folder: &Path, server: &Server, aws: &Aws) -> Result<()> {
     let line =
         format!("localhost:{}:*:{MASTER}:{}\n", server.port, server.password.expose_secret());
     write_private(&passwords, &line).context("write the password file")?;
-    println!("\nEverything keeps running until Ctrl-C. To connect:");
-    println!(
+    tell("\nEverything keeps running until Ctrl-C. To connect:");
+    tell(format_args!(
         "  PGPASSFILE={} psql 'host=localhost port={} dbname={DATABASE} user={MASTER} \
          sslmode=verify-full sslrootcert={}'",
         passwords.display(),
         server.port,
         server.authority
-    );
-    println!(
+    ));
+    tell(format_args!(
         "  AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 \
          aws --endpoint-url {} cloudformation describe-stack-events --stack-name demo",
         aws.url
-    );
+    ));
     interrupted().await.map(|_| ())
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
@@ -217,6 +218,11 @@ fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let port = listener.and_then(|it| it.local_addr()).map(|it| it.port());
     port.map_err(|error| anyhow!("find a free port: {error}"))
+}
+
+/// Prints one line. Where nobody reads any more (`demo | head`), the demo goes on to its end.
+fn tell(line: impl std::fmt::Display) {
+    let _closed = writeln!(std::io::stdout(), "{line}");
 }
 
 fn seconds(duration: Duration) -> String {

@@ -11,11 +11,11 @@ use anyhow::{Result, bail};
 use tokio::time::Instant;
 
 use super::aws::Aws;
-use super::xml;
+use super::{tell, xml};
 
 const TEMPLATE: &str = include_str!("../../../cfn/quickstart.yaml");
 const NAME: &str = "demo";
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A stack that was asked for.
 pub struct Stack<'a> {
@@ -113,7 +113,10 @@ impl<'a> Stack<'a> {
             let resource = xml::text(event, "LogicalResourceId");
             let status = xml::text(event, "ResourceStatus");
             let reason = xml::text(event, "ResourceStatusReason");
-            println!("  {}", format!("{time}  {resource:<8}  {status:<35} {reason}").trim_end());
+            tell(format_args!(
+                "  {}",
+                format!("{time}  {resource:<8}  {status:<35} {reason}").trim_end()
+            ));
             if status.ends_with("_FAILED") && self.failure.is_none() {
                 self.failure = Some(format!("{resource}: {reason}"));
             }
@@ -130,9 +133,9 @@ impl<'a> Stack<'a> {
             return;
         };
         match self.aws.log(group).await {
-            Ok(lines) if lines.is_empty() => println!("\nThe function has logged nothing."),
-            Ok(lines) => println!("\nThe function's log:\n  {}", lines.join("\n  ")),
-            Err(error) => println!("\nThe function's log cannot be read: {error}"),
+            Ok(lines) if lines.is_empty() => tell("\nThe function has logged nothing."),
+            Ok(lines) => tell(format_args!("\nThe function's log:\n  {}", lines.join("\n  "))),
+            Err(error) => tell(format_args!("\nThe function's log cannot be read: {error}")),
         }
     }
 }
