@@ -123,6 +123,21 @@ impl Failure {
         }
     }
 
+    /// Whether a lock was not to be had in time, or two sessions waited for each other.
+    pub fn is_lock_timeout(&self) -> bool {
+        matches!(self.sqlstate(), Some("55P03" | "40P01"))
+    }
+
+    fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Apply(error) => error.source.sqlstate.as_deref(),
+            Self::Ledger(error) | Self::Inspect(InspectError::Sql(error)) => {
+                error.sqlstate.as_deref()
+            }
+            _ => None,
+        }
+    }
+
     /// A name for state machines: `Retryable…` where a later try may succeed.
     pub fn name(&self) -> &'static str {
         match self {
@@ -149,13 +164,6 @@ impl Failure {
     /// The same failure, known by what the ledger's guard raised.
     #[must_use]
     pub fn recognised(self) -> Self {
-        let state = match &self {
-            Self::Apply(error) => error.source.sqlstate.as_deref(),
-            Self::Ledger(error) | Self::Inspect(InspectError::Sql(error)) => {
-                error.sqlstate.as_deref()
-            }
-            _ => None,
-        };
-        if state == Some(ledger::GONE) { Self::Gone } else { self }
+        if self.sqlstate() == Some(ledger::GONE) { Self::Gone } else { self }
     }
 }

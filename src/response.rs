@@ -58,7 +58,8 @@ pub struct Reason {
 impl Reason {
     /// The whole text in at most `room` JSON-escaped bytes.
     pub fn fitted(&self, room: usize) -> String {
-        let hint = self.hint.as_ref().map(|it| format!(" Hint: {it}")).unwrap_or_default();
+        let stop = if self.cause.ends_with(['.', '?', '!']) { "" } else { "." };
+        let hint = self.hint.as_ref().map(|it| format!("{stop} Hint: {it}")).unwrap_or_default();
         let trace = match self.trace.as_str() {
             "" => String::new(),
             trace => format!(" ({trace})"),
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn an_answer_reads_like_this() {
-        insta::assert_snapshot!(failed("extension `x` is not available").body(), @r#"{"Data":{},"LogicalResourceId":"AppSchema","NoEcho":false,"PhysicalResourceId":"AppSchema-0a1b2c3d","Reason":"extension `x` is not available Hint: Try again. (request c0ffee)","RequestId":"c0ffee","StackId":"arn:aws:cloudformation:eu-west-1:123456789012:stack/app/1f","Status":"FAILED"}"#);
+        insta::assert_snapshot!(failed("extension `x` is not available").body(), @r#"{"Data":{},"LogicalResourceId":"AppSchema","NoEcho":false,"PhysicalResourceId":"AppSchema-0a1b2c3d","Reason":"extension `x` is not available. Hint: Try again. (request c0ffee)","RequestId":"c0ffee","StackId":"arn:aws:cloudformation:eu-west-1:123456789012:stack/app/1f","Status":"FAILED"}"#);
     }
 
     #[test]
@@ -132,7 +133,7 @@ mod tests {
             assert!(spare < 8, "{unit:?} left {spare} bytes unused");
             let json: serde_json::Value = serde_json::from_str(&body).unwrap();
             let reason = json["Reason"].as_str().unwrap();
-            assert!(reason.ends_with("… Hint: Try again. (request c0ffee)"), "{reason}");
+            assert!(reason.ends_with("…. Hint: Try again. (request c0ffee)"), "{reason}");
         }
     }
 

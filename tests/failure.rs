@@ -374,6 +374,25 @@ fn a_server_that_dies_in_the_middle_of_a_statement_is_waited_for_and_the_work_do
 }
 
 #[test]
+fn a_lock_is_waited_for_in_attempts_that_let_others_pass() {
+    let stage = Stage::new();
+    let holder = stage.database.master();
+    holder.exec("CREATE TABLE held ()");
+    holder.exec("BEGIN; LOCK TABLE held");
+    let mut stack = stage.stack();
+    let create = stack.create(stage.properties(json!({
+        "OnCreate": "LOCK TABLE held", "LockTimeout": "1",
+    })));
+    let pending = stage.function.start_invoke(create.to_string().as_bytes());
+    wait_until("it has given up twice", || {
+        stage.function.log().matches("(55P03); trying again").count() >= 2
+    });
+    holder.exec("COMMIT");
+    pending.wait().returned();
+    assert_eq!(stage.receiver.answer_to(&create)["Status"], "SUCCESS");
+}
+
+#[test]
 fn a_reader_is_connected_to_once_more_and_then_named() {
     let settings = Settings::default().conf("log_connections = on").conf("wal_level = replica");
     let server = Server::private(&settings);

@@ -261,8 +261,13 @@ impl Tries {
     /// Waits a little, longer each time; `false` if it is no use to go on.
     async fn again(&mut self, budget: &Budget, failure: &Failure) -> bool {
         const MOST: u32 = 6;
-        // One more session finds the writer after a failover; a second reader is a wrong endpoint.
-        let most = if matches!(failure, Failure::Reader(_)) { 1 } else { MOST };
+        let most = match failure {
+            // One more session finds the writer after a failover; a second reader is a wrong endpoint.
+            Failure::Reader(_) => 1,
+            // Locks are given back some time; that is worth all the time there is.
+            failure if failure.is_lock_timeout() => u32::MAX,
+            _ => MOST,
+        };
         self.0 += 1;
         if self.0 > most {
             return false;

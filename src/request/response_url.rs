@@ -4,6 +4,7 @@
 //! nothing. Its query tells when the request was made and until when it may be
 //! answered, and its path repeats the ids, which helps when an event is damaged.
 
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Ids;
@@ -60,7 +61,7 @@ impl ResponseUrl {
     /// `StackId|LogicalResourceId|RequestId`, the object key that CloudFormation writes to.
     pub fn ids(&self) -> Option<Ids> {
         let path = self.expose().split_once("://")?.1.split_once('/')?.1;
-        let key = percent_decoded(path.split('?').next()?)?;
+        let key = percent_decode_str(path.split('?').next()?).decode_utf8().ok()?;
         let mut parts = key.rsplit('/').next()?.rsplitn(3, '|');
         let (request_id, logical_resource_id) = (parts.next()?, parts.next()?);
         let start = key.find("arn:")?;
@@ -81,21 +82,6 @@ fn is_loopback(rest: &str) -> bool {
         None => authority.split(':').next().unwrap_or_default(),
     };
     host == "localhost" || host.parse::<core::net::IpAddr>().is_ok_and(|it| it.is_loopback())
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digits = [rest.next()?, rest.next()?];
-                u8::from_str_radix(core::str::from_utf8(&digits).ok()?, 16).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// `20260131T235959Z` as seconds since 1970.
