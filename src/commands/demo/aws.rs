@@ -6,7 +6,7 @@
 //! and nothing goes to the real AWS.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -28,6 +28,7 @@ pub struct Aws {
     /// Where it answers.
     pub url: String,
     http: reqwest::Client,
+    log: PathBuf,
 }
 
 impl Aws {
@@ -36,7 +37,8 @@ impl Aws {
         let folder = guard.make_folder("aws", None)?;
         let port = super::free_port()?;
         let url = format!("http://127.0.0.1:{port}");
-        let log = File::create(folder.join("log")).context("make MiniStack's log")?;
+        let log_path = folder.join("log");
+        let log = File::create(&log_path).context("make MiniStack's log")?;
         let mut process = Guard::command(&folder, "KILL", &programs.ministack, None)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -56,11 +58,11 @@ impl Aws {
             .spawn()
             .context("start MiniStack")?;
         let http = reqwest::Client::builder().no_proxy().timeout(CALL_LIMIT).build()?;
-        let aws = Self { url, http };
+        let aws = Self { url, http, log: log_path };
         let end = Instant::now() + START_LIMIT;
         while !aws.is_ready().await {
             if process.try_wait()?.is_some() || Instant::now() > end {
-                let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+                let log = fs::read_to_string(&aws.log).unwrap_or_default();
                 bail!("MiniStack did not start:\n{}", log.trim());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -103,6 +105,14 @@ impl Aws {
         let events = answer.get("events").and_then(Value::as_array).into_iter().flatten();
         let messages = events.filter_map(|it| it.get("message")?.as_str());
         Ok(messages.map(|it| it.trim_end().to_owned()).collect())
+    }
+
+    /// What MiniStack itself says of a function that it could not run, or that ended in an error.
+    /// No answer is to be expected of such a function, and MiniStack does not run it again.
+    pub fn function_error(&self) -> Option<String> {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let line = log.lines().find(|line| line.contains(" ERROR [lambda] "));
+        line.map(str::to_owned)
     }
 
     async fn json(&self, target: &str, input: &Value) -> Result<Value> {

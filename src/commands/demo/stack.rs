@@ -85,9 +85,13 @@ impl<'a> Stack<'a> {
             if status == wanted {
                 return Ok(());
             }
+            let error = self.aws.function_error();
             let is_late = Instant::now() > end;
-            if !status.ends_with("_IN_PROGRESS") || is_late {
+            if !status.ends_with("_IN_PROGRESS") || is_late || error.is_some() {
                 self.tell_log().await;
+                if let Some(error) = error {
+                    bail!("the function gave no answer: {error}");
+                }
                 let reason = self.failure.take();
                 let reason = reason.unwrap_or_else(|| xml::text(&stack, "StackStatusReason"));
                 let late =
