@@ -89,8 +89,8 @@ async fn show(options: &Options, guard: &Guard, programs: &Programs) -> Result<(
     tell_outputs(&stack).await?;
     tell_queries(&server).await?;
 
-    tell(format_args!("\nUpdating it: MoreExtensions={MORE}"));
-    stack.update(&parameters, &[("MoreExtensions", MORE)]).await?;
+    tell(format_args!("\nUpdating it: AnotherExtension={MORE}"));
+    stack.update(&parameters, &[("AnotherExtension", MORE)]).await?;
     tell_outputs(&stack).await?;
     if options.keep {
         return keep(guard.folder(), &server, &aws).await;
