@@ -128,23 +128,22 @@ fn offer(question: &Question<'_>) -> String {
         "(WITH RECURSIVE version AS (
             SELECT name::text, version, requires, schema::text FROM pg_available_extension_versions
         ), asked(name) AS (
-            SELECT unnest({wanted})
+            SELECT unnest({wanted}) COLLATE \"C\"
             UNION
-            SELECT required::text FROM asked JOIN version USING (name), unnest(requires) required
+            SELECT required::text COLLATE \"C\" FROM asked JOIN version USING (name), unnest(requires) required
         ), path AS (
             SELECT extname::text AS name, json_agg(json_build_array(source, target)) AS updates
             FROM pg_extension CROSS JOIN LATERAL pg_extension_update_paths(extname)
             WHERE extname IN (SELECT name FROM asked) AND source = extversion AND path IS NOT NULL
             GROUP BY extname
         ), offered AS (
-            SELECT name, json_build_object(
-                'default_version', min(available.default_version),
-                'versions', json_agg(json_build_object(
-                    'version', version.version, 'requires', version.requires,
-                    'schema', version.schema)),
-                'updates', (SELECT updates FROM path WHERE path.name = version.name)) AS it
-            FROM asked JOIN version USING (name) JOIN pg_available_extensions available USING (name)
-            GROUP BY name
+            SELECT asked.name, json_build_object(
+                'default_version', available.default_version,
+                'versions', (SELECT json_agg(json_build_object('version', version.version,
+                    'requires', requires, 'schema', schema))
+                    FROM version WHERE version.name = asked.name),
+                'updates', (SELECT updates FROM path WHERE path.name = asked.name)) AS it
+            FROM asked JOIN pg_available_extensions available ON available.name = asked.name
         )
         SELECT json_build_object(
             'names', (SELECT json_agg(name ORDER BY name) FROM pg_available_extensions),

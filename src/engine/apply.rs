@@ -1,6 +1,6 @@
 //! Create and Update: look, plan, carry out, write down, commit.
 
-use super::{is_stale, lock_and_observe, login, replayed, Look, Task, Tries, Trigger, World};
+use super::{is_gone, is_stale, lock_and_observe, login, replayed, Look, Task, Tries, Trigger, World};
 use crate::apply::{self, Applied, ApplyError};
 use crate::failure::Failure;
 use crate::ledger::{self, AuditRow, Entry};
@@ -33,6 +33,9 @@ async fn once(world: &World, task: &Task<'_>, since: &mut Option<f64>) -> Result
     if let Some(ledger) = &observed.ledger {
         if let Some(outcome) = replayed(task, ledger) {
             return Ok(outcome);
+        }
+        if is_gone(task, ledger, since) {
+            return Err(Failure::Gone);
         }
         if is_stale(task, ledger) {
             return Err(Failure::Superseded);

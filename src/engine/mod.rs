@@ -236,6 +236,15 @@ fn replayed(task: &Task<'_>, ledger: &Ledger) -> Option<Outcome> {
     })
 }
 
+/// Whether a Delete took the resource away from this request: the rule of the
+/// ledger's `assert_wanted`, asked before any work is done.
+fn is_gone(task: &Task<'_>, ledger: &Ledger, since: f64) -> bool {
+    ledger.tombstones.iter().any(|tombstone| match (tombstone.event_at, task.event_at) {
+        (Some(theirs), Some(ours)) => ours <= theirs,
+        _ => tombstone.requests.contains(&task.ids.request_id) || tombstone.written_at >= since,
+    })
+}
+
 /// Whether a newer request was taken up already.
 fn is_stale(task: &Task<'_>, ledger: &Ledger) -> bool {
     matches!((task.event_at, ledger.last_event_at), (Some(ours), Some(last)) if ours < last)

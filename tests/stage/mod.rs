@@ -1,0 +1,118 @@
+//! One test's world: a database, its secret, a function that runs the real
+//! `bootstrap`, and the receiver of its answers.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::time::Duration;
+
+use serde_json::{json, Value};
+
+use crate::support::{
+    Database, Function, FunctionOptions, Invocation, Receiver, Secrets, Server, Stack,
+    FUNCTION_ARN, GENEROUS,
+};
+
+pub const LOGICAL_ID: &str = "Plugins";
+
+pub struct Stage {
+    pub database: Database,
+    pub secrets: Secrets,
+    pub receiver: Receiver,
+    pub function: Function,
+    pub secret: String,
+}
+
+impl Stage {
+    pub fn new() -> Stage {
+        Self::on(Server::shared())
+    }
+
+    pub fn on(server: &Server) -> Stage {
+        Self::with(server, |options| options)
+    }
+
+    /// `change` has the last word on the function's environment and timeout.
+    pub fn with(server: &Server, change: impl FnOnce(FunctionOptions) -> FunctionOptions) -> Stage {
+        let database = server.database();
+        let secrets = Secrets::start();
+        let secret = secrets.put("master", server.secret_json(&database));
+        let options = function(server, &secrets);
+        Stage {
+            database,
+            secret,
+            receiver: Receiver::start(),
+            function: Function::start(change(options)),
+            secrets,
+        }
+    }
+
+    /// Another function over the same database and secrets, as a second container of the same.
+    pub fn another_function(&self) -> Function {
+        Function::start(function(Server::shared(), &self.secrets))
+    }
+
+    pub fn stack(&self) -> Stack<'_> {
+        Stack::new(&self.receiver, FUNCTION_ARN, LOGICAL_ID)
+    }
+
+    /// Properties with the secret filled in.
+    pub fn properties(&self, more: Value) -> Value {
+        let mut properties = json!({ "DBSecret": self.secret });
+        properties.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        properties
+    }
+
+    /// Sends an event and gives its one answer.
+    #[track_caller]
+    pub fn ask(&self, event: &Value) -> Value {
+        let end = self.function.invoke(event.to_string().as_bytes());
+        assert!(matches!(end, Invocation::Returned(_)), "{end:?}\n{}", self.function.log());
+        let answer = self.receiver.answer_to(event);
+        for request in self.receiver.requests() {
+            assert_eq!(request.problems(), Vec::<String>::new());
+        }
+        answer
+    }
+
+    /// Sends an event that succeeds, and tells the stack.
+    #[track_caller]
+    pub fn succeed(&self, stack: &mut Stack<'_>, event: &Value) -> Value {
+        let answer = self.ask(event);
+        assert_eq!(answer["Status"], "SUCCESS", "{answer:#}");
+        stack.settle(&answer);
+        answer
+    }
+
+    /// Sends an event that fails; gives the reason.
+    #[track_caller]
+    pub fn fail(&self, event: &Value) -> String {
+        let answer = self.ask(event);
+        assert_eq!(answer["Status"], "FAILED", "{answer:#}");
+        answer["Reason"].as_str().unwrap().to_owned()
+    }
+
+    /// `name=version` of all extensions, but plpgsql.
+    pub fn extensions(&self) -> String {
+        let rows = self.database.admin().value(
+            "SELECT coalesce(string_agg(extname || '=' || extversion, ',' ORDER BY extname), '') \
+             FROM pg_extension WHERE extname <> 'plpgsql'",
+        );
+        rows
+    }
+}
+
+pub fn function(server: &Server, secrets: &Secrets) -> FunctionOptions {
+    FunctionOptions::new(env!("CARGO_BIN_EXE_bootstrap"))
+        .timeout(GENEROUS)
+        .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets.endpoint())
+        .env("SSL_CERT_FILE", server.ca_pem_path().to_str().unwrap())
+}
+
+/// A part of an answer's `Data`.
+#[track_caller]
+pub fn data<'a>(answer: &'a Value, key: &str) -> &'a str {
+    answer["Data"][key].as_str().unwrap_or_else(|| panic!("no {key} in {answer:#}"))
+}
+
+/// Long enough for anything here, short enough to notice a hang.
+pub const SOON: Duration = Duration::from_secs(20);
