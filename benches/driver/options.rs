@@ -1,4 +1,5 @@
-//! The command line: `--bootstrap FILE --floor FILE [--python FILE] [--processes N] [--under "PROGRAM …"]`.
+//! The command line: `--bootstrap FILE --floor FILE [--python FILE] [--also NAME=FILE]…
+//! [--processes N] [--under "PROGRAM …"]`.
 
 use std::path::PathBuf;
 
@@ -10,6 +11,8 @@ pub struct Options {
     pub floor: PathBuf,
     /// A Python that has `benches/python/requirements.txt` installed.
     pub python: Option<PathBuf>,
+    /// Other builds of the product, to be compared in the same run.
+    pub also: Vec<(String, PathBuf)>,
     /// Fresh processes for each target.
     pub processes: usize,
     /// A program to start each target under, with its arguments (`strace -c`, `perf record`).
@@ -20,7 +23,7 @@ pub struct Options {
 pub fn read(arguments: impl Iterator<Item = String>) -> Option<Options> {
     let (mut bootstrap, mut floor, mut python) = (None, None, None);
     let mut processes = 21;
-    let mut under = Vec::new();
+    let (mut also, mut under) = (Vec::new(), Vec::new());
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument} needs a value"));
@@ -28,11 +31,16 @@ pub fn read(arguments: impl Iterator<Item = String>) -> Option<Options> {
             "--bootstrap" => bootstrap = Some(value().into()),
             "--floor" => floor = Some(value().into()),
             "--python" => python = Some(value().into()),
+            "--also" => {
+                let value = value();
+                let (name, path) = value.split_once('=').expect("--also takes NAME=FILE");
+                also.push((name.to_owned(), path.into()));
+            }
             "--processes" => processes = value().parse().expect("--processes is a number"),
             "--under" => under = value().split_whitespace().map(str::to_owned).collect(),
             // `--bench` is cargo's; test runners add theirs.
             _ => {}
         }
     }
-    Some(Options { bootstrap: bootstrap?, floor: floor?, python, processes, under })
+    Some(Options { bootstrap: bootstrap?, floor: floor?, python, also, processes, under })
 }

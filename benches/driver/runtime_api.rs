@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use super::https::read;
 
 /// How long a process may take for anything before the run is given up.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_mins(1);
 
 pub struct RuntimeApi {
     pub address: String,
@@ -72,7 +72,7 @@ impl Shared {
 }
 
 fn given(event: &str) -> String {
-    let deadline = (UNIX_EPOCH.elapsed().unwrap() + Duration::from_secs(300)).as_millis();
+    let deadline = (UNIX_EPOCH.elapsed().unwrap() + Duration::from_mins(5)).as_millis();
     format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
          Lambda-Runtime-Aws-Request-Id: {}\r\nLambda-Runtime-Deadline-Ms: {deadline}\r\n\

@@ -1,5 +1,6 @@
 //! The tables: figures, ratios to the floor, and whether the goals are met.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::process::{Phase, Sample, WARM};
@@ -31,8 +32,9 @@ pub fn render(rows: &Rows<'_>, load_before: &str, load_after: &str) -> String {
     let Some((_, floor)) = of(FLOOR) else { return text };
     for (target, samples) in rows.iter().filter(|(target, _)| target.name != FLOOR) {
         let ratio = |of: &dyn Fn(&Sample) -> Vec<Duration>| ratio(samples, floor, of);
-        text += &format!(
-            "| {} | {:.2} | {:.2} | {:.2} | {:.2} / {:.2} / {:.2} | {:.2} |\n",
+        let _infallible = writeln!(
+            text,
+            "| {} | {:.2} | {:.2} | {:.2} | {:.2} / {:.2} / {:.2} | {:.2} |",
             target.name,
             ratio(&|it| vec![it.init.wall]),
             ratio(&|it| vec![it.cold.wall]),
@@ -84,7 +86,7 @@ fn goals(target: &Target, samples: &[Sample], floor: &[Sample]) -> String {
     let mut text = "\n| goal | is | at most | |\n|---|---|---|---|\n".to_owned();
     let mut goal = |what: &str, is: f64, most: f64, shown: &dyn Fn(f64) -> String| {
         let met = if is <= most { "met" } else { "**not met**" };
-        text += &format!("| {what} | {} | {} | {met} |\n", shown(is), shown(most));
+        let _infallible = writeln!(text, "| {what} | {} | {} | {met} |", shown(is), shown(most));
     };
     let times = |it: f64| format!("{it:.2} × floor");
     let ratio = |of: &dyn Fn(&Sample) -> Vec<Duration>| ratio(samples, floor, of);

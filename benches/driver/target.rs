@@ -8,7 +8,7 @@ use super::options::Options;
 use super::world::World;
 
 pub struct Target {
-    pub name: &'static str,
+    pub name: String,
     pub program: PathBuf,
     pub arguments: Vec<String>,
     pub env: Vec<(&'static str, PathBuf)>,
@@ -25,8 +25,8 @@ pub const FLOOR: &str = "floor";
 pub fn all(options: &Options, world: &World) -> Vec<Target> {
     // The binaries bring AWS's roots along; the file adds the test CA, as a user would his own.
     let few = vec![("SSL_CERT_FILE", world.ca.clone())];
-    let binary = |name, path: &Path, has_ledger| Target {
-        name,
+    let binary = |name: &str, path: &Path, has_ledger| Target {
+        name: name.to_owned(),
         program: path.to_owned(),
         arguments: Vec::new(),
         env: few.clone(),
@@ -34,7 +34,7 @@ pub fn all(options: &Options, world: &World) -> Vec<Target> {
         binary: Some(path.to_owned()),
     };
     let python = options.python.as_ref().map(|python| Target {
-        name: "Python",
+        name: "Python".to_owned(),
         program: python.clone(),
         arguments: vec![python_function().display().to_string()],
         env: vec![
@@ -49,6 +49,7 @@ pub fn all(options: &Options, world: &World) -> Vec<Target> {
     });
     let mut targets =
         vec![binary(PRODUCT, &options.bootstrap, true), binary(FLOOR, &options.floor, false)];
+    targets.extend(options.also.iter().map(|(name, path)| binary(name, path, true)));
     targets.extend(python);
     for target in targets.iter_mut().filter(|_| !options.under.is_empty()) {
         let program = std::mem::replace(&mut target.program, (&options.under[0]).into());
