@@ -4,7 +4,7 @@
 //! every statement is bounded by what is left, and the reason of a late end can
 //! say what was going on.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,21 +14,29 @@ use tokio::time::Instant;
 pub struct Budget {
     /// When the work must have ended, one way or the other.
     pub deadline: Instant,
-    /// `StatementTimeout`.
-    pub statement: Option<Duration>,
-    doing: Mutex<String>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    statement: Option<Duration>,
+    doing: String,
 }
 
 impl Budget {
     /// Until `deadline`.
     pub fn new(deadline: Instant) -> Self {
-        Self { deadline, statement: None, doing: Mutex::new("starting".into()) }
+        let state = State { statement: None, doing: "reading the request".into() };
+        Self { deadline, state: Mutex::new(state) }
     }
 
-    /// The same with a limit for each statement.
-    pub fn with_statement(mut self, limit: Option<Duration>) -> Self {
-        self.statement = limit;
-        self
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on each statement has this limit (`StatementTimeout`), if there is one.
+    pub fn limit_statements(&self, limit: Option<Duration>) {
+        self.state().statement = limit;
     }
 
     /// What is left.
@@ -41,7 +49,7 @@ impl Budget {
     /// is no limit to PostgreSQL.
     pub fn statement_timeout(&self) -> Duration {
         let left = self.left().mul_f64(0.95).max(Duration::from_millis(1));
-        self.statement.map_or(left, |limit| limit.min(left))
+        self.state().statement.map_or(left, |limit| limit.min(left))
     }
 
     /// The same as SQL, for the transaction at hand.
@@ -51,12 +59,12 @@ impl Budget {
 
     /// Notes what is going on.
     pub fn doing(&self, what: impl Into<String>) {
-        *self.doing.lock().unwrap_or_else(PoisonError::into_inner) = what.into();
+        self.state().doing = what.into();
     }
 
     /// What was going on last.
     pub fn done_last(&self) -> String {
-        self.doing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state().doing.clone()
     }
 
     /// Waits `for_about` (between half of it and all), but not past the deadline;

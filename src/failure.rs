@@ -10,8 +10,8 @@ use crate::inspect::InspectError;
 use crate::ledger;
 use crate::plan::PlanError;
 use crate::postgres::{ConnectError, SqlError};
-use crate::request::value::PropertyError;
 use crate::request::RequestError;
+use crate::request::value::PropertyError;
 use crate::secrets::SecretError;
 
 /// Why a request was not carried out.
@@ -95,7 +95,9 @@ impl Failure {
             Self::Secret(error) => error.hint(),
             Self::Connect(error) => return error.hint(),
             Self::Inspect(InspectError::Sql(error)) | Self::Ledger(error) => return error.hint(),
-            Self::Inspect(InspectError::NewerLedger(_)) => "Deploy the newer release of the function.",
+            Self::Inspect(InspectError::NewerLedger(_)) => {
+                "Deploy the newer release of the function."
+            }
             Self::Inspect(InspectError::Answer(_)) | Self::Internal(_) => {
                 "Please report it with the function's log."
             }
@@ -145,6 +147,7 @@ impl Failure {
     }
 
     /// The same failure, known by what the ledger's guard raised.
+    #[must_use]
     pub fn recognised(self) -> Self {
         let state = match &self {
             Self::Apply(error) => error.source.sqlstate.as_deref(),
@@ -153,10 +156,6 @@ impl Failure {
             }
             _ => None,
         };
-        if state == Some(ledger::GONE) {
-            Self::Gone
-        } else {
-            self
-        }
+        if state == Some(ledger::GONE) { Self::Gone } else { self }
     }
 }

@@ -12,13 +12,13 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::answer;
 use crate::budget::Budget;
 use crate::desired::Desired;
-use crate::engine::{self, delete, Task, Trigger, World};
+use crate::engine::{self, Task, Trigger, World, delete};
 use crate::failure::Failure;
 use crate::invocation::{self, Action};
 use crate::ledger::Labels;
@@ -26,8 +26,8 @@ use crate::outcome::Outcome;
 use crate::redact::{remember, scrub};
 use crate::request::envelope::{self, Caller, Envelope};
 use crate::request::response_url::ResponseUrl;
-use crate::request::{physical_id, properties, Ids, Request, RequestType};
-use crate::response::{Reason, Response, Status, MAX_THROWN};
+use crate::request::{Ids, Request, RequestType, physical_id, properties};
+use crate::response::{MAX_THROWN, Reason, Response, Status};
 use crate::trust::Https;
 
 /// One invocation, as Lambda tells it.
@@ -146,7 +146,7 @@ impl Job<'_> {
             seconds(end.saturating_sub(10))
         });
         let reserve = RESERVE.min(self.lambda_left / 2);
-        [Some(self.lambda_left - reserve), address, service]
+        [Some(self.lambda_left.saturating_sub(reserve)), address, service]
             .into_iter()
             .flatten()
             .min()
@@ -161,8 +161,8 @@ impl Job<'_> {
         };
         tracing::info!(action = ?invocation.action, request_id = invocation.ids.request_id, "invocation");
         let reserve = Duration::from_secs(1).min(self.lambda_left / 2);
-        let budget = Budget::new(self.started + self.lambda_left - reserve)
-            .with_statement(invocation.desired.statement_timeout);
+        let budget = Budget::new(self.started + self.lambda_left.saturating_sub(reserve));
+        budget.limit_statements(invocation.desired.statement_timeout);
         let task = Task {
             desired: &invocation.desired,
             ids: &invocation.ids,
@@ -324,7 +324,7 @@ async fn fulfil(
     if budget.left().is_zero() {
         return Err(Failure::Deadline("the request waited to be taken up".into()));
     }
-    let limited = Budget::new(budget.deadline).with_statement(desired.statement_timeout);
+    budget.limit_statements(desired.statement_timeout);
     let task = Task {
         desired: &desired,
         ids: &request.ids,
@@ -337,17 +337,12 @@ async fn fulfil(
         event_at: request.event_at,
         labels: Labels::default(),
         started: started.into_std(),
-        budget: &limited,
+        budget,
     };
-    let work = async {
-        match request.kind {
-            RequestType::Delete => delete::run(world, &task).await,
-            _ => engine::run(world, &task).await,
-        }
-    };
-    let result = work.await;
-    budget.doing(limited.done_last());
-    result
+    match request.kind {
+        RequestType::Delete => delete::run(world, &task).await,
+        _ => engine::run(world, &task).await,
+    }
 }
 
 /// A Delete whose target cannot be told has never made anything.

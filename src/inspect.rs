@@ -51,7 +51,9 @@ pub enum InspectError {
     #[error("the catalog's answer is not understood: {0}")]
     Answer(#[from] serde_json::Error),
     /// A newer release of this program has written the ledger.
-    #[error("the ledger in schema `execute_sql` is of version {0}; this program knows versions up to {LEDGER_VERSION}")]
+    #[error(
+        "the ledger in schema `execute_sql` is of version {0}; this program knows versions up to {LEDGER_VERSION}"
+    )]
     NewerLedger(u32),
 }
 

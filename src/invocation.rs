@@ -4,14 +4,14 @@
 //! stack, so the ledger keeps such work, like that of the command line, under
 //! one name of its own; a `RunId` that comes twice is the same request.
 
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::desired::{Desired, Mode};
 use crate::failure::Failure;
 use crate::ledger::Labels;
 use crate::outcome::Outcome;
-use crate::request::value::{closest, PropertyError};
-use crate::request::{physical_id, properties, properties_sha256, Ids};
+use crate::request::value::{PropertyError, closest};
+use crate::request::{Ids, physical_id, properties, properties_sha256};
 
 /// What stands for a stack where there is none.
 pub const NO_STACK: &str = "execute-sql";

@@ -96,11 +96,7 @@ pub fn fitted(text: &str, room: usize) -> String {
         left.checked_sub(cost).map(|rest| left = rest).is_some()
     };
     let kept: String = text.chars().take_while(fits).collect();
-    if room < '…'.len_utf8() {
-        kept
-    } else {
-        kept + "…"
-    }
+    if room < '…'.len_utf8() { kept } else { kept + "…" }
 }
 
 /// The bytes that `text` takes inside a JSON string, escapes included.

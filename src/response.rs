@@ -97,7 +97,7 @@ impl Response {
 mod tests {
     use super::*;
     use crate::observed::Observed;
-    use crate::outcome::{data, Facts};
+    use crate::outcome::{Facts, data};
     use crate::plan::{Moment, Plan, Step};
     use proptest::prelude::*;
 

@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::redact::scrub;
 
-/// JSON lines on standard output, as CloudWatch Logs reads them.
+/// JSON lines on standard output, as `CloudWatch` Logs reads them.
 pub fn for_lambda() {
     let layer = tracing_subscriber::fmt::layer()
         .json()

@@ -92,7 +92,7 @@ pub fn region_of(host: &str) -> Option<&str> {
 /// Makes TLS connectors for PostgreSQL, each kind once.
 #[derive(Default)]
 pub struct Connectors {
-    made: Mutex<HashMap<Key, TlsConnector>>,
+    cache: Mutex<HashMap<Key, TlsConnector>>,
 }
 
 type Key = (Tier, SslMode, Option<String>);
@@ -106,8 +106,8 @@ impl Connectors {
         region: Option<&str>,
     ) -> Result<TlsConnector, native_tls::Error> {
         let key = (tier, mode, region.map(str::to_owned));
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connector) = made.get(&key) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connector) = cache.get(&key) {
             return Ok(connector.clone());
         }
         let mut builder = TlsConnector::builder();
@@ -117,7 +117,7 @@ impl Connectors {
             }
         }
         let connector = checking(&mut builder, mode).build()?;
-        made.insert(key, connector.clone());
+        cache.insert(key, connector.clone());
         Ok(connector)
     }
 

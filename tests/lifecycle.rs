@@ -1,11 +1,13 @@
 //! The life of a resource, driven through the real `bootstrap`: Create, Update,
 //! replacement, rollback, Delete; each event twice; a Delete while its Create runs.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod stage;
 mod support;
 
 use serde_json::json;
-use stage::{data, Stage, SOON};
+use stage::{SOON, Stage, data};
 use support::{Next, Server};
 
 #[test]
@@ -18,7 +20,10 @@ fn the_published_example_is_created_updated_and_deleted() {
     let created = stage.succeed(&mut stack, &create);
     assert_eq!(stage.extensions(), "pg_trgm=1.5,pgcrypto=1.3,postgis=3.3.2");
     assert_eq!(data(&created, "ExtensionsBefore"), "plpgsql=1.0");
-    assert_eq!(data(&created, "ExtensionsAfter"), "pg_trgm=1.5,pgcrypto=1.3,plpgsql=1.0,postgis=3.3.2");
+    assert_eq!(
+        data(&created, "ExtensionsAfter"),
+        "pg_trgm=1.5,pgcrypto=1.3,plpgsql=1.0,postgis=3.3.2"
+    );
     assert_eq!(data(&created, "Changed"), "true");
     assert_eq!(data(&created, "Database"), stage.database.name);
     let log = stage.function.log();
@@ -38,7 +43,11 @@ fn the_published_example_is_created_updated_and_deleted() {
     let delete = stack.delete();
     let deleted = stage.succeed(&mut stack, &delete);
     assert_eq!(deleted["PhysicalResourceId"], created["PhysicalResourceId"]);
-    assert_eq!(stage.extensions(), "pg_trgm=1.6,pgcrypto=1.3,postgis=3.3.2", "Retain is the default");
+    assert_eq!(
+        stage.extensions(),
+        "pg_trgm=1.6,pgcrypto=1.3,postgis=3.3.2",
+        "Retain is the default"
+    );
 }
 
 #[test]

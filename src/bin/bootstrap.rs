@@ -47,7 +47,7 @@ async fn outside_world() -> Result<(engine::World, Arc<Https>), Diagnostic> {
         Https::new()
             .map_err(|error| diagnostic("PermanentInternal", format!("set up TLS: {error}")))?,
     );
-    Ok((world::real(https.clone(), None).await, https))
+    Ok((world::real(https.clone(), None), https))
 }
 
 fn diagnostic(name: &str, message: String) -> Diagnostic {

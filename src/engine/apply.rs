@@ -1,11 +1,13 @@
 //! Create and Update: look, plan, carry out, write down, commit.
 
-use super::{is_gone, is_stale, lock_and_observe, login, replayed, Look, Task, Tries, Trigger, World};
+use super::{
+    Look, Task, Tries, Trigger, World, is_gone, is_stale, lock_and_observe, login, replayed,
+};
 use crate::apply::{self, Applied, ApplyError};
 use crate::failure::Failure;
 use crate::ledger::{self, AuditRow, Entry};
 use crate::observed::{Kind, Object, Observed};
-use crate::outcome::{data, versions, Facts, Outcome};
+use crate::outcome::{Facts, Outcome, data, versions};
 use crate::plan::{self, Claim};
 use crate::postgres::Session;
 use crate::redact::scrub;
@@ -102,11 +104,7 @@ async fn keep(
 /// The ledger's tables, where there are none.
 fn schema(look: &Look) -> String {
     let missing = look.observed.ledger.is_none();
-    if missing {
-        format!("{}\n", ledger::SCHEMA)
-    } else {
-        String::new()
-    }
+    if missing { format!("{}\n", ledger::SCHEMA) } else { String::new() }
 }
 
 /// The claims that the ledger does not have yet as they are.

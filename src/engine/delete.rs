@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::apply::record_failure;
-use super::{is_stale, lock_and_observe, login, replayed, Look, Task, Tries, World};
+use super::{Look, Task, Tries, World, is_stale, lock_and_observe, login, replayed};
 use crate::apply::{self, ApplyError};
 use crate::failure::Failure;
 use crate::inspect;
@@ -143,9 +143,5 @@ fn reason(removal: &Removal, not_dropped: &[ownership::Left]) -> String {
     let done = removal.plan.steps.iter().filter(|step| !stayed(step)).map(ToString::to_string);
     let left = removal.left.iter().map(|it| format!("left {it}"));
     let all: Vec<_> = done.chain(left).collect();
-    if all.is_empty() {
-        "this resource had nothing here".to_owned()
-    } else {
-        all.join("; ")
-    }
+    if all.is_empty() { "this resource had nothing here".to_owned() } else { all.join("; ") }
 }

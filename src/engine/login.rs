@@ -15,7 +15,7 @@ use super::World;
 use crate::budget::Budget;
 use crate::desired::{Auth, Connection, Desired};
 use crate::failure::Failure;
-use crate::postgres::{self, iam, ConnectError, Endpoint, Session, SessionOptions};
+use crate::postgres::{self, ConnectError, Endpoint, Session, SessionOptions, iam};
 use crate::redact;
 use crate::secrets::{Login, LoginError, SecretError};
 
@@ -32,6 +32,7 @@ pub async fn open(
     let started = Instant::now();
     let mut endpoint = endpoint(world, desired, budget, started).await?;
     let mut read_again = false;
+    let mut told = false;
     let mut wait = Duration::from_millis(200);
     loop {
         budget.doing(format!("connecting to `{}`", endpoint.place()));
@@ -59,7 +60,12 @@ pub async fn open(
         if !goes_on || !budget.pause(wait).await {
             return Err(error.into());
         }
-        tracing::info!("{error}; trying again");
+        if told {
+            tracing::info!("{error}; trying again");
+        } else {
+            told = true;
+            tracing::warn!("{error}; trying again for up to {} s", limit.as_secs());
+        }
         wait = (wait * 2).min(Duration::from_secs(5));
     }
 }
@@ -81,7 +87,7 @@ async fn endpoint(
         redact::remember(password);
     }
     let mut endpoint = merged(desired, &login)?;
-    endpoint.region = world.aws.region().map(ToString::to_string);
+    endpoint.region.clone_from(&world.region);
     match desired.connection.auth {
         Auth::Password if endpoint.password.is_none() => {
             return Err(missing(desired, "password"));
@@ -156,11 +162,12 @@ fn missing(desired: &Desired, what: &'static str) -> Failure {
 }
 
 async fn iam_token(world: &World, endpoint: &Endpoint) -> Result<SecretString, Failure> {
-    let region = crate::trust::region_of(&endpoint.host).or(endpoint.region.as_deref());
+    let config = world.aws.config().await;
+    let region = crate::trust::region_of(&endpoint.host).or(config.region().map(AsRef::as_ref));
     let region = region.ok_or_else(|| {
         ConnectError::Setup("an IAM login needs a region; set AWS_REGION".to_owned())
     })?;
-    let token = iam::token(&world.aws, &endpoint.host, endpoint.port, &endpoint.username, region);
+    let token = iam::token(config, &endpoint.host, endpoint.port, &endpoint.username, region);
     let token = token.await.map_err(|error| {
         ConnectError::Setup(format!("making a token for an IAM login failed: {error}"))
     })?;

@@ -13,6 +13,7 @@ pub mod login;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::aws::Aws;
 use crate::budget::Budget;
 use crate::desired::{Desired, Mode};
 use crate::failure::Failure;
@@ -20,7 +21,7 @@ use crate::inspect::{self, Question};
 use crate::ledger::{Entry, Labels};
 use crate::lock;
 use crate::observed::{Ledger, Observed, Status};
-use crate::outcome::{data, Facts, Outcome};
+use crate::outcome::{Facts, Outcome, data};
 use crate::plan::{self, Moment, Plan};
 use crate::postgres::{Connectors, Session, SessionOptions};
 use crate::request::{Ids, RequestType};
@@ -33,7 +34,9 @@ pub struct World {
     /// TLS to PostgreSQL.
     pub connectors: Connectors,
     /// Region and credentials, for IAM logins.
-    pub aws: aws_config::SdkConfig,
+    pub aws: Arc<Aws>,
+    /// The region that the function runs in.
+    pub region: Option<String>,
     /// A login that was given by hand, and that no secret is read for.
     pub login: Option<Login>,
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::version::{compare, is_release};
-use super::{closest_name, postgis, Claim, Plan, PlanError, Step};
+use super::{Claim, Plan, PlanError, Step, closest_name, postgis};
 use crate::desired::{Extension, Version};
 use crate::ident::Identifier;
 use crate::observed::{Installed, Kind, Observed, Offered, OfferedExtension};
@@ -235,11 +235,7 @@ impl<'a> Planner<'a> {
     fn pinned_lead(&self) -> Result<Option<String>, PlanError> {
         let is_pinned =
             |it: &Extension| it.name.as_str() == postgis::LEAD && it.version != Version::Any;
-        if self.wanted.iter().any(is_pinned) {
-            self.lead()
-        } else {
-            Ok(None)
-        }
+        if self.wanted.iter().any(is_pinned) { self.lead() } else { Ok(None) }
     }
 
     /// The version that `postgis` will have; `None` where it is neither wanted nor there.
@@ -388,7 +384,7 @@ mod tests {
         let observed = serde_json::from_value(server).unwrap();
         let wanted = [wish("hstore", ""), wish("hstore", "1.8")];
         for wanted in wanted {
-            assert!(!needs_offer(&[wanted.clone()], &observed));
+            assert!(!needs_offer(std::slice::from_ref(&wanted), &observed));
             assert_eq!(plan(&[wanted], &observed).unwrap().steps, []);
         }
         assert!(needs_offer(&[wish("hstore", "1.9")], &observed));

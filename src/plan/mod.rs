@@ -154,7 +154,9 @@ pub enum PlanError {
         reachable: Vec<String>,
     },
     /// The wanted version is older than the installed one.
-    #[error("extension `{name}` is installed at {installed}; going back to {wanted} is not done, for PostgreSQL has no way back that keeps data")]
+    #[error(
+        "extension `{name}` is installed at {installed}; going back to {wanted} is not done, for PostgreSQL has no way back that keeps data"
+    )]
     Downgrade {
         /// The name.
         name: Identifier,
@@ -196,7 +198,9 @@ pub enum PlanError {
         wanted: Identifier,
     },
     /// Parts of PostGIS at different versions do not work together.
-    #[error("extension `{name}` is asked for at {wanted}, but `postgis` at {lead}; they are parts of one thing and only work at the same version")]
+    #[error(
+        "extension `{name}` is asked for at {wanted}, but `postgis` at {lead}; they are parts of one thing and only work at the same version"
+    )]
     PostgisSplit {
         /// The part.
         name: Identifier,
@@ -206,7 +210,9 @@ pub enum PlanError {
         lead: String,
     },
     /// The one update that extension scripts cannot do.
-    #[error("extension `{name}` is installed at {installed}; the step from PostGIS 2 to 3 splits raster from it and needs a hand")]
+    #[error(
+        "extension `{name}` is installed at {installed}; the step from PostGIS 2 to 3 splits raster from it and needs a hand"
+    )]
     PostgisMajor {
         /// `postgis` or a part of it.
         name: Identifier,
@@ -327,11 +333,7 @@ impl fmt::Display for Step {
 fn first_line(sql: &str) -> String {
     let line = sql.trim().lines().next().unwrap_or_default();
     let short: String = line.chars().take(60).collect();
-    if short.len() < sql.trim().len() {
-        short + "…"
-    } else {
-        short
-    }
+    if short.len() < sql.trim().len() { short + "…" } else { short }
 }
 
 impl fmt::Display for Plan {

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::{statements, Moment, Plan, Step};
+use super::{Moment, Plan, Step, statements};
 use crate::desired::{Desired, Policy};
 use crate::ident::Identifier;
 use crate::observed::{Kind, Ledger, Object, Origin};

@@ -5,8 +5,8 @@
 //! (PostGIS manual, "Upgrading spatial databases"), but PostgreSQL would let
 //! each stay behind. So the parts take their version from the lead.
 
-use super::version::compare;
 use super::PlanError;
+use super::version::compare;
 use crate::desired::{Extension, Version};
 use crate::observed::Observed;
 

@@ -14,7 +14,7 @@ use tokio_postgres::{Config, NoTls};
 use super::fault::ConnectError;
 use super::session::{self, Session};
 use crate::desired::SslMode;
-use crate::trust::{is_unverified, region_of, Connectors, Tier};
+use crate::trust::{Connectors, Tier, is_unverified, region_of};
 
 /// Where to connect to and as whom.
 #[derive(Debug, Clone)]

@@ -166,7 +166,7 @@ impl ConnectError {
                     .as_deref()
                     .and_then(hint::for_login)
                     .map(str::to_owned)
-                    .or_else(|| error.server_hint.clone())
+                    .or_else(|| error.server_hint.clone());
             }
             Self::Setup(_) => return None,
         };
@@ -180,7 +180,7 @@ impl ConnectError {
             return Self::Refused(place, error.into());
         }
         let io = causes(error).filter_map(|it| it.downcast_ref::<io::Error>()).last();
-        let in_tls = causes(error).any(|it| it.is::<native_tls::Error>());
+        let in_tls = causes(error).any(<dyn std::error::Error + 'static>::is::<native_tls::Error>);
         match io {
             _ if is_unverified(error) => Self::Certificate(place, verdict(error)),
             Some(io) if heals(io) => Self::Io(place, io::Error::new(io.kind(), io.to_string())),

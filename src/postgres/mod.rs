@@ -11,6 +11,6 @@ pub mod iam;
 mod session;
 
 pub use crate::trust::Connectors;
-pub use connect::{connect, Endpoint, SessionOptions};
+pub use connect::{Endpoint, SessionOptions, connect};
 pub use fault::{ConnectError, SqlError};
 pub use session::Session;

@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value};
 
-use super::response_url::ResponseUrl;
 use super::Ids;
+use super::response_url::ResponseUrl;
 
 /// An event, opened.
 #[derive(Debug)]

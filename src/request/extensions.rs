@@ -57,7 +57,7 @@ fn pair(property: &str, key: &str, value: &Value) -> Read<Extension> {
 fn item(path: &str, value: &Value) -> Read<Extension> {
     let map = match value {
         Value::String(text) if !text.trim_start().starts_with('{') => {
-            return name(path, text).map(bare)
+            return name(path, text).map(bare);
         }
         _ => value::map(path, value)?,
     };
@@ -125,7 +125,7 @@ fn merge(wanted: &mut Vec<Extension>, found: Extension) -> Read<()> {
             return Err(PropertyError(format!(
                 "extension `{}` is asked for twice, differently; keep one of them",
                 before.name
-            )))
+            )));
         }
     }
     Ok(())

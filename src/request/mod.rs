@@ -81,7 +81,9 @@ impl Request {
             Some(Value::String(kind)) if kind == "Delete" => RequestType::Delete,
             None => return Err(RequestError::Missing("RequestType")),
             Some(other) => {
-                return Err(RequestError::UnknownType(other.to_string().chars().take(60).collect()))
+                return Err(RequestError::UnknownType(
+                    other.to_string().chars().take(60).collect(),
+                ));
             }
         };
         let properties = match event.get("ResourceProperties") {

@@ -40,7 +40,8 @@ pub const POLICIES: [(&str, Policy); 2] = [("Retain", Policy::Retain), ("Drop", 
 
 const NOT_YET: [&str; 3] = ["Changelog", "Tenants", "TenantDefaults"];
 
-const CONNECTION_KEYS: [&str; 9] = [
+/// Keys of `Connection`.
+pub const CONNECTION_KEYS: [&str; 9] = [
     "Host",
     "Port",
     "Database",

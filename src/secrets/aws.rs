@@ -4,23 +4,33 @@
 //! value, and a reader should not depend on a default. Values are not cached: a
 //! password may rotate between two requests.
 
-use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::Client;
+use std::sync::Arc;
+
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use secrecy::SecretString;
+use tokio::sync::OnceCell;
+
+use crate::aws::Aws;
 
 use super::{Reading, SecretError, SecretStore};
 
-/// Secrets Manager, by the SDK.
-pub struct SecretsManager(Client);
+/// Secrets Manager, by the SDK; its client is made with the first request.
+pub struct SecretsManager {
+    aws: Arc<Aws>,
+    client: OnceCell<Client>,
+}
 
 impl SecretsManager {
-    /// Over a configuration that is loaded already.
-    pub fn new(config: &aws_config::SdkConfig) -> Self {
-        Self(Client::new(config))
+    /// Over a configuration that may not be loaded yet.
+    pub fn new(aws: Arc<Aws>) -> Self {
+        Self { aws, client: OnceCell::new() }
     }
 
     async fn read(&self, id: &str) -> Result<SecretString, SecretError> {
-        let request = self.0.get_secret_value().secret_id(id).version_stage("AWSCURRENT");
+        let client =
+            self.client.get_or_init(|| async { Client::new(self.aws.config().await) }).await;
+        let request = client.get_secret_value().secret_id(id).version_stage("AWSCURRENT");
         let output = request.send().await.map_err(|error| explained(id, &error))?;
         match output.secret_string {
             Some(text) => Ok(text.into()),

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 
-use crate::trust::{Https, HTTPS_CONNECT_TIMEOUT};
+use crate::trust::{HTTPS_CONNECT_TIMEOUT, Https};
 
 /// An [`HttpClient`] over [`Https`].
 #[derive(Clone)]

@@ -5,7 +5,7 @@
 //! is for honest mistakes; what gets past it is still caught when it runs, for
 //! the transaction is checked again before its commit.
 
-use super::scan::{tokens, Token};
+use super::scan::{Token, tokens};
 
 /// Why a statement of a template is refused before it runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,9 +69,9 @@ fn transaction_command<'a>(tokens: &[Token<'a>]) -> Option<&'a str> {
                 }
             }
         }
-        if is_word(token, "begin") && following.is_some_and(|next| is_word(next, "atomic")) {
-            depth += 1;
-        } else if depth > 0 && is_word(token, "case") {
+        let opens_body =
+            is_word(token, "begin") && following.is_some_and(|next| is_word(next, "atomic"));
+        if opens_body || (depth > 0 && is_word(token, "case")) {
             depth += 1;
         } else if depth > 0 && is_word(token, "end") {
             depth -= 1;

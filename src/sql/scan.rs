@@ -36,7 +36,7 @@ pub fn tokens(sql: &str) -> Vec<Token<'_>> {
 type Kind<'a> = fn(&'a str) -> Token<'a>;
 
 /// The length in bytes of what stands first in `rest`, and what it is (`None`: nothing).
-fn next<'a>(rest: &'a str, first: char) -> (usize, Option<Kind<'a>>) {
+fn next(rest: &str, first: char) -> (usize, Option<Kind<'_>>) {
     if first.is_whitespace() || first == '\u{feff}' {
         (first.len_utf8(), None)
     } else if rest.starts_with("--") {

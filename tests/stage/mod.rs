@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use crate::support::{
-    Database, Function, FunctionOptions, Invocation, Receiver, Secrets, Server, Stack,
-    FUNCTION_ARN, GENEROUS,
+    Database, FUNCTION_ARN, Function, FunctionOptions, GENEROUS, Invocation, Receiver, Secrets,
+    Server, Stack,
 };
 
 pub const LOGICAL_ID: &str = "Plugins";
@@ -93,11 +93,10 @@ impl Stage {
 
     /// `name=version` of all extensions, but plpgsql.
     pub fn extensions(&self) -> String {
-        let rows = self.database.admin().value(
+        self.database.admin().value(
             "SELECT coalesce(string_agg(extname || '=' || extversion, ',' ORDER BY extname), '') \
              FROM pg_extension WHERE extname <> 'plpgsql'",
-        );
-        rows
+        )
     }
 }
 

@@ -150,6 +150,13 @@ impl Instance {
         });
     }
 
+    /// Restarts as a standby that follows nobody: it reads and takes no writes.
+    pub fn restart_as_reader(&self) {
+        self.stop(Stop::Fast);
+        fs::write(self.folder.join("data/standby.signal"), "").expect("write standby.signal");
+        self.restart();
+    }
+
     pub fn restart(&self) {
         self.stop(Stop::Fast);
         let child = self.launch();

@@ -252,6 +252,11 @@ impl Server {
         self.own().restart();
     }
 
+    /// Starts again as a reader; `SELECT pg_promote()` makes it the writer.
+    pub fn restart_as_reader(&self) {
+        self.own().restart_as_reader();
+    }
+
     #[track_caller]
     fn own(&self) -> &Instance {
         let instance = self.instance.as_ref().expect("not a server given by TEST_DATABASE_URL");
