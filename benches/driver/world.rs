@@ -83,7 +83,7 @@ impl World {
         }
     }
 
-    /// When the answer to this event had come in whole; panics unless it says SUCCESS.
+    /// When the answer to this event had come in whole; an error unless it says SUCCESS.
     pub fn wait_for_answer(&self, event: &Value) -> Result<Instant, String> {
         let (at, body) = self.answers.recv_timeout(LIMIT).map_err(|_| "no answer".to_owned())?;
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
