@@ -3,18 +3,22 @@
 //! The first question is the cheap one and assumes that there is a ledger. Only
 //! if there is none, or if the plan depends on what the server offers, a second
 //! one is asked; it reads the files of every extension of the server, which
-//! takes tens of milliseconds. Each answer is one JSON value, so its size in
-//! round trips does not grow with what is there.
+//! takes tens of milliseconds. A question is several plain statements in one
+//! message, each row with a word in front that says what it is: in a session that
+//! has just begun, one large query costs twice as much to plan.
 
 use std::collections::BTreeMap;
 
 use crate::desired::Extension;
-use crate::observed::{Installed, Observed};
+use crate::ident::Identifier;
+use crate::observed::{
+    Installed, Kind, Ledger, Object, Observed, Origin, Server, Status, StoredRequest, Tombstone,
+};
 use crate::plan;
-use crate::postgres::{Session, SqlError};
+use crate::postgres::{Row, Session, SqlError};
 use crate::sql::{literal, text_array};
 
-/// The version of the ledger's tables that this program reads and writes.
+/// The rules of the ledger's rows that this program knows; newer rows are not touched.
 pub const LEDGER_VERSION: u32 = 1;
 
 /// What to look at.
@@ -30,6 +34,18 @@ pub struct Question<'a> {
     pub request_id: &'a str,
     /// SQL that runs first in the same round trip, for its effect and one value.
     pub first: &'a str,
+    /// Whether objects are to be removed, so that it matters who else has them.
+    pub removing: bool,
+}
+
+impl Question<'_> {
+    fn ours(&self) -> String {
+        format!(
+            "stack_id = {} AND logical_id = {}",
+            literal(self.stack_id),
+            literal(self.logical_id)
+        )
+    }
 }
 
 /// What was seen, and the value of [`Question::first`].
@@ -49,7 +65,7 @@ pub enum InspectError {
     Sql(#[from] SqlError),
     /// The server answered something that is not understood.
     #[error("the catalog's answer is not understood: {0}")]
-    Answer(#[from] serde_json::Error),
+    Answer(String),
     /// A newer release of this program has written the ledger.
     #[error(
         "the ledger in schema `execute_sql` is of version {0}; this program knows versions up to {LEDGER_VERSION}"
@@ -87,38 +103,199 @@ async fn ask(
     with_ledger: bool,
     with_offer: bool,
 ) -> Result<Answer, InspectError> {
-    let ledger = if with_ledger { ledger(question) } else { "NULL".into() };
-    let offer = if with_offer { offer(question) } else { "NULL".into() };
-    let sql = format!(
-        "{};\nSELECT json_build_object('server', {SERVER}, 'installed', {INSTALLED}, \
-         'schemas', {}, 'offered', {offer}, 'ledger', {ledger})",
-        question.first,
-        schemas(question),
-    );
-    let mut rows = session.run(&sql).await?;
-    let text = rows.pop().and_then(|mut row| row.pop()).flatten().unwrap_or_default();
-    let first = rows.pop().and_then(|row| row.into_iter().next()).flatten();
-    Ok(Answer { observed: serde_json::from_str(&text)?, first })
+    let mut sql = format!("{};\n{SERVER};\n{INSTALLED};\n", question.first);
+    sql += &schemas(question, with_ledger);
+    if with_ledger {
+        sql += &ledger(question);
+    }
+    if with_offer {
+        sql += &offer(question);
+    }
+    let mut rows = session.run(&sql).await?.into_iter();
+    // What runs first may give rows of its own; its last one counts.
+    let mut first = None;
+    let mut observed =
+        Observed { ledger: with_ledger.then(Ledger::default), ..Observed::default() };
+    for row in rows.by_ref() {
+        let tagged = read_row(&mut observed, &row)?;
+        if !tagged {
+            first = row.into_iter().next().flatten();
+        }
+    }
+    place(&mut observed);
+    Ok(Answer { observed, first })
 }
 
-const SERVER: &str = "json_build_object(
-    'version', current_setting('server_version'),
-    'version_num', current_setting('server_version_num')::int,
-    'database', current_database(),
-    'database_oid', (SELECT oid::int8 FROM pg_database WHERE datname = current_database()),
-    'role', current_user,
-    'in_recovery', pg_is_in_recovery(),
-    'now', extract(epoch FROM clock_timestamp()))";
+const SERVER: &str = "SELECT 'server', current_setting('server_version'), \
+    current_setting('server_version_num'), current_database(), current_user, \
+    pg_is_in_recovery(), extract(epoch FROM clock_timestamp())";
 
-const INSTALLED: &str = "(SELECT json_object_agg(e.extname, json_build_object(
-    'version', e.extversion, 'schema', n.nspname, 'oid', e.oid::int8,
-    'relocatable', e.extrelocatable))
-    FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace)";
+/// `parse_ident` takes the quotes off that a name cast to text may have.
+const INSTALLED: &str = "SELECT 'extension', extname, extversion, \
+    (parse_ident(extnamespace::regnamespace::text))[1], oid::int8, extrelocatable \
+    FROM pg_extension";
 
-fn schemas(question: &Question<'_>) -> String {
-    let names = question.extensions.iter().filter_map(|it| it.schema.as_ref());
-    let names = text_array(names.map(crate::ident::Identifier::as_str));
-    format!("(SELECT json_agg(nspname) FROM pg_namespace WHERE nspname = ANY ({names}))")
+/// The schemas that are wanted, and those that the resource has.
+fn schemas(question: &Question<'_>, with_ledger: bool) -> String {
+    let mut names = question
+        .extensions
+        .iter()
+        .filter_map(|it| it.schema.as_ref())
+        .map(Identifier::as_str)
+        .peekable();
+    let had = if with_ledger && question.removing {
+        format!(
+            " OR nspname IN (SELECT name FROM execute_sql.object WHERE kind = 'schema' AND {})",
+            question.ours()
+        )
+    } else {
+        String::new()
+    };
+    if names.peek().is_none() && had.is_empty() {
+        return String::new();
+    }
+    let wanted = text_array(names);
+    format!(
+        "SELECT 'schema', nspname, oid::int8 FROM pg_namespace WHERE nspname = ANY ({wanted}){had};\n"
+    )
+}
+
+fn ledger(question: &Question<'_>) -> String {
+    let ours = question.ours();
+    let request = literal(question.request_id);
+    let shared = if question.removing {
+        "EXISTS (SELECT FROM execute_sql.object other WHERE other.kind = object.kind \
+         AND other.name = object.name AND (other.stack_id, other.logical_id) \
+         <> (object.stack_id, object.logical_id))"
+    } else {
+        // Only a removal asks; it is a look at every row.
+        "true"
+    };
+    format!(
+        "SELECT 'resource', version, current_physical_id, array_to_json(physical_ids), \
+         extract(epoch FROM last_event_at)::int8, applied_sha256, tombstone_by, \
+         array_to_json(tombstone_for), extract(epoch FROM tombstone_event_at)::int8, \
+         extract(epoch FROM tombstone_at) FROM execute_sql.resource WHERE {ours};\n\
+         SELECT 'object', kind, name, oid::int8, origin, physical_id, {shared} \
+         FROM execute_sql.object WHERE {ours} ORDER BY id;\n\
+         SELECT 'request', status, properties_sha256, data, reason \
+         FROM execute_sql.request WHERE {ours} AND request_id = {request};\n"
+    )
+}
+
+/// Puts one row where it belongs; `false` if it is none of ours.
+fn read_row(observed: &mut Observed, row: &Row) -> Result<bool, InspectError> {
+    let Some(Some(tag)) = row.first() else { return Ok(false) };
+    let row = Columns(row);
+    let mut nobody = Ledger::default();
+    let ledger = observed.ledger.as_mut().unwrap_or(&mut nobody);
+    match tag.as_str() {
+        "server" => {
+            observed.server = Server {
+                version: row.text(1)?,
+                version_num: row.number(2)?,
+                database: row.text(3)?,
+                role: row.text(4)?,
+                in_recovery: row.flag(5)?,
+                now: row.number(6)?,
+            };
+        }
+        "extension" => {
+            let installed = Installed {
+                version: row.text(2)?,
+                schema: row.text(3)?,
+                oid: row.number(4)?,
+                relocatable: row.flag(5)?,
+            };
+            observed.installed.insert(row.text(1)?, installed);
+        }
+        "schema" => {
+            observed.schemas.insert(row.text(1)?, row.number(2)?);
+        }
+        "resource" => {
+            ledger.version = row.number(1)?;
+            ledger.current_physical_id = row.optional(2);
+            ledger.physical_ids = row.json(3)?;
+            ledger.last_event_at = row.optional(4).map(|_| row.number(4)).transpose()?;
+            ledger.applied_sha256 = row.optional(5);
+            if let Some(by) = row.optional(6) {
+                ledger.tombstone = Some(Tombstone {
+                    by,
+                    requests: row.json(7)?,
+                    event_at: row.optional(8).map(|_| row.number(8)).transpose()?,
+                    written_at: row.number(9)?,
+                });
+            }
+        }
+        "object" => ledger.objects.push(Object {
+            kind: match row.text(1)?.as_str() {
+                "extension" => Kind::Extension,
+                _ => Kind::Schema,
+            },
+            name: row.text(2)?,
+            oid: row.number(3)?,
+            origin: match row.text(4)?.as_str() {
+                "created" => Origin::Created,
+                _ => Origin::Adopted,
+            },
+            physical_id: row.text(5)?,
+            shared: row.flag(6)?,
+            oid_now: None,
+        }),
+        "request" => {
+            ledger.request = Some(StoredRequest {
+                status: match row.text(1)?.as_str() {
+                    "success" => Status::Success,
+                    "failed" => Status::Failed,
+                    _ => Status::Running,
+                },
+                properties_sha256: row.text(2)?,
+                data: row.optional(3).map(|_| row.json(3)).transpose()?.unwrap_or_default(),
+                reason: row.optional(4),
+            });
+        }
+        "offered" => observed.offered = Some(row.json(1)?),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// The objects of the ledger as they are now.
+fn place(observed: &mut Observed) {
+    let Observed { installed, schemas, ledger, .. } = observed;
+    for object in ledger.iter_mut().flat_map(|it| &mut it.objects) {
+        object.oid_now = match object.kind {
+            Kind::Extension => installed.get(&object.name).map(|it| it.oid),
+            Kind::Schema => schemas.get(&object.name).copied(),
+        };
+    }
+}
+
+/// One row's values, read by their place.
+struct Columns<'a>(&'a Row);
+
+impl Columns<'_> {
+    fn optional(&self, at: usize) -> Option<String> {
+        self.0.get(at).cloned().flatten()
+    }
+
+    fn text(&self, at: usize) -> Result<String, InspectError> {
+        self.optional(at).ok_or_else(|| InspectError::Answer(format!("column {at} is missing")))
+    }
+
+    fn flag(&self, at: usize) -> Result<bool, InspectError> {
+        Ok(self.text(at)? == "t")
+    }
+
+    fn number<T: std::str::FromStr>(&self, at: usize) -> Result<T, InspectError> {
+        let text = self.text(at)?;
+        text.parse().map_err(|_| InspectError::Answer(format!("`{text}` is no number")))
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self, at: usize) -> Result<T, InspectError> {
+        serde_json::from_str(&self.text(at)?)
+            .map_err(|error| InspectError::Answer(error.to_string()))
+    }
 }
 
 /// What the server could install: the wanted extensions with all that they
@@ -127,7 +304,7 @@ fn offer(question: &Question<'_>) -> String {
     let wanted = question.extensions.iter().map(|it| it.name.as_str());
     let wanted = text_array(wanted.chain(plan::POSTGIS_PARTS));
     format!(
-        "(WITH RECURSIVE version AS (
+        "WITH RECURSIVE version AS (
             SELECT name::text, version, requires, schema::text FROM pg_available_extension_versions
         ), asked(name) AS (
             SELECT unnest({wanted}) COLLATE \"C\"
@@ -147,57 +324,19 @@ fn offer(question: &Question<'_>) -> String {
                 'updates', (SELECT updates FROM path WHERE path.name = asked.name)) AS it
             FROM asked JOIN pg_available_extensions available ON available.name = asked.name
         )
-        SELECT json_build_object(
+        SELECT 'offered', json_build_object(
             'names', (SELECT json_agg(name ORDER BY name) FROM pg_available_extensions),
             'extensions', (SELECT json_object_agg(name, it) FROM offered),
             'allowed', current_setting('rds.allowed_extensions', true),
-            'supported', current_setting('rds.extensions', true)))"
-    )
-}
-
-fn ledger(question: &Question<'_>) -> String {
-    let stack = literal(question.stack_id);
-    let logical = literal(question.logical_id);
-    let request = literal(question.request_id);
-    let ours = format!("stack_id = {stack} AND logical_id = {logical}");
-    format!(
-        "(SELECT json_build_object(
-            'version', (SELECT max(version) FROM execute_sql.ledger),
-            'current_physical_id', resource.current_physical_id,
-            'last_event_at', extract(epoch FROM resource.last_event_at)::int8,
-            'applied_sha256', resource.applied_sha256,
-            'physical_ids', (SELECT json_agg(physical_id) FROM execute_sql.physical_id WHERE {ours}),
-            'objects', (SELECT json_agg(json_build_object(
-                'kind', kind, 'name', name, 'oid', oid::int8, 'origin', origin,
-                'physical_id', physical_id,
-                'shared', EXISTS (SELECT FROM execute_sql.object other
-                    WHERE other.kind = object.kind AND other.name = object.name
-                      AND (other.stack_id, other.logical_id) <> ({stack}, {logical})),
-                'oid_now', CASE kind
-                    WHEN 'extension' THEN
-                        (SELECT e.oid::int8 FROM pg_extension e WHERE e.extname = object.name)
-                    ELSE (SELECT n.oid::int8 FROM pg_namespace n WHERE n.nspname = object.name) END
-                ) ORDER BY id) FROM execute_sql.object WHERE {ours}),
-            'request', (SELECT json_build_object('status', status,
-                'properties_sha256', properties_sha256, 'data', data, 'reason', reason)
-                FROM execute_sql.request WHERE {ours} AND request_id = {request}),
-            'tombstones', (SELECT json_agg(json_build_object('requests', requests,
-                'event_at', extract(epoch FROM event_at)::int8,
-                'written_at', extract(epoch FROM written_at)))
-                FROM execute_sql.tombstone WHERE {ours} AND request_id <> {request}))
-        FROM (SELECT) one LEFT JOIN execute_sql.resource ON {ours})"
+            'supported', current_setting('rds.extensions', true))"
     )
 }
 
 /// The installed extensions as they are now, within the transaction at hand.
 pub async fn installed(session: &Session) -> Result<BTreeMap<String, Installed>, SqlError> {
-    let text =
-        session.value(&format!("SELECT coalesce({INSTALLED}, '{{}}')")).await?.unwrap_or_default();
-    serde_json::from_str(&text).map_err(|error| SqlError {
-        sqlstate: None,
-        message: format!("the catalog's answer is not understood: {error}"),
-        detail: None,
-        server_hint: None,
-        position: None,
-    })
+    let mut observed = Observed::default();
+    for row in session.run(INSTALLED).await? {
+        read_row(&mut observed, &row).map_err(|error| SqlError::unexpected(error.to_string()))?;
+    }
+    Ok(observed.installed)
 }

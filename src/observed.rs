@@ -1,7 +1,7 @@
 //! What is there: the state of one database as the catalog and the ledger tell it.
 //!
-//! Types only; `inspect` fills them. The field names are also
-//! those of the JSON that the inspection query returns.
+//! Types only; `inspect` fills them. What the server offers comes as JSON; the
+//! rest can be read from JSON too, which is how tests write it down.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ pub struct Observed {
     /// Installed extensions by name.
     #[serde(default, deserialize_with = "null_as_default")]
     pub installed: BTreeMap<String, Installed>,
-    /// Those of the schemas asked about that exist.
+    /// The OIDs of those of the schemas asked about that exist.
     #[serde(default, deserialize_with = "null_as_default")]
-    pub schemas: Vec<String>,
+    pub schemas: BTreeMap<String, u32>,
     /// What the server offers; read only where the plan depends on it.
     #[serde(default)]
     pub offered: Option<Offered>,
@@ -35,8 +35,6 @@ pub struct Server {
     pub version_num: u32,
     /// The database that the session is in.
     pub database: String,
-    /// Its OID, which tells it from a later one of the same name.
-    pub database_oid: u32,
     /// The role that the session runs as.
     pub role: String,
     /// A standby, or a reader of a cluster: it takes no writes.
@@ -104,7 +102,7 @@ pub struct OfferedVersion {
 /// What the ledger knows of one resource.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Ledger {
-    /// The version of the ledger's own tables.
+    /// By which rules the row was written.
     pub version: u32,
     /// The physical id that is current, if the resource was ever applied and not deleted.
     #[serde(default)]
@@ -124,9 +122,9 @@ pub struct Ledger {
     /// This very request, if it came before.
     #[serde(default)]
     pub request: Option<StoredRequest>,
-    /// Deletes that were to stop what came before them.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub tombstones: Vec<Tombstone>,
+    /// The newest Delete's mark for what came before it.
+    #[serde(default)]
+    pub tombstone: Option<Tombstone>,
 }
 
 /// An object that a resource has.
@@ -198,6 +196,8 @@ pub enum Status {
 /// The mark that a Delete leaves for a Create or Update that may still run.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Tombstone {
+    /// The Delete that left it.
+    pub by: String,
     /// The requests that were known when it was made.
     #[serde(default, deserialize_with = "null_as_default")]
     pub requests: Vec<String>,

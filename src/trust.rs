@@ -45,20 +45,13 @@ pub enum Tier {
     All,
 }
 
-/// The roots for HTTPS.
-pub fn for_https(tier: Tier) -> Vec<Certificate> {
-    match tier {
-        Tier::Few => certificates(AMAZON),
-        Tier::All => certificates(AMAZON).into_iter().chain(system()).collect(),
-    }
-}
-
 fn for_postgres(tier: Tier, region: Option<&str>) -> Vec<Certificate> {
     let rds = match (tier, region) {
         (Tier::All, _) | (Tier::Few, None) => certificates(RDS),
         (Tier::Few, Some(region)) => certificates(&of_region(region)),
     };
-    rds.into_iter().chain(for_https(tier)).collect()
+    let system = if tier == Tier::All { system_bundle() } else { String::new() };
+    rds.into_iter().chain(certificates(AMAZON)).chain(certificates(&system)).collect()
 }
 
 /// The part of the RDS bundle that a region uses; its roots are named after it.
@@ -69,18 +62,18 @@ fn of_region(region: &str) -> String {
         .collect()
 }
 
-fn system() -> Vec<Certificate> {
-    let bundle = SYSTEM.iter().find_map(|path| std::fs::read_to_string(path).ok());
-    certificates(&bundle.unwrap_or_default())
+fn system_bundle() -> String {
+    SYSTEM.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default()
 }
 
 /// The certificates of a PEM text; what is no certificate in it is passed over.
 fn certificates(pem: &str) -> Vec<Certificate> {
-    const END: &str = "-----END CERTIFICATE-----";
-    pem.split_inclusive(END)
-        .filter_map(|part| part.find("-----BEGIN CERTIFICATE-----").map(|at| &part[at..]))
-        .filter_map(|pem| Certificate::from_pem(pem.as_bytes()).ok())
-        .collect()
+    pems(pem).filter_map(|pem| Certificate::from_pem(pem.as_bytes()).ok()).collect()
+}
+
+fn pems(text: &str) -> impl Iterator<Item = &str> {
+    let parts = text.split_inclusive("-----END CERTIFICATE-----");
+    parts.filter_map(|part| part.find("-----BEGIN CERTIFICATE-----").map(|at| &part[at..]))
 }
 
 /// The region in the name of an RDS endpoint.
@@ -98,6 +91,14 @@ pub struct Connectors {
 type Key = (Tier, SslMode, Option<String>);
 
 impl Connectors {
+    /// With the connector that a region's databases need most often made already.
+    pub fn prepared(region: Option<&str>) -> Self {
+        let connectors = Self::default();
+        // If this fails it will fail again where there is somebody to tell.
+        let _for_later = connectors.built_in(Tier::Few, SslMode::VerifyFull, region);
+        connectors
+    }
+
     /// A connector that trusts the tier's roots.
     pub fn built_in(
         &self,
@@ -213,9 +214,9 @@ impl Https {
 pub const HTTPS_CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(3100);
 
 fn https_client(tier: Tier) -> Result<reqwest::Client, reqwest::Error> {
-    let roots = for_https(tier)
-        .into_iter()
-        .filter_map(|certificate| reqwest::Certificate::from_der(&certificate.to_der().ok()?).ok());
+    let system = if tier == Tier::All { system_bundle() } else { String::new() };
+    let roots = pems(AMAZON).chain(pems(&system));
+    let roots = roots.filter_map(|pem| reqwest::Certificate::from_pem(pem.as_bytes()).ok());
     reqwest::Client::builder()
         .connect_timeout(HTTPS_CONNECT_TIMEOUT)
         // A frozen function wakes up to connections that the peer closed long ago.

@@ -11,11 +11,12 @@ use crate::trust::{Connectors, Https};
 /// The world as AWS has it; `login` is one that was given by hand.
 pub fn real(https: Arc<Https>, login: Option<Login>) -> World {
     let aws = Arc::new(Aws::new(https));
+    let region = std::env::var("AWS_REGION").ok().filter(|it| !it.is_empty());
     World {
         secrets: Arc::new(SecretsManager::new(aws.clone())),
-        connectors: Connectors::default(),
+        connectors: Connectors::prepared(region.as_deref()),
         aws,
-        region: std::env::var("AWS_REGION").ok().filter(|it| !it.is_empty()),
+        region,
         login,
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::process::{Phase, Sample, WARM};
-use super::target::{Target, FLOOR, PRODUCT};
+use super::target::{FLOOR, PRODUCT, Target};
 
 /// The goals, as ratios to the floor and as sizes.
 const INIT_AND_COLD: f64 = 1.3;

@@ -9,7 +9,7 @@
 mod aws;
 mod database;
 
-use lambda_runtime::{service_fn, Error, LambdaEvent};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 use native_tls::{Certificate, TlsConnector};
 use serde::Deserialize;
 

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use execute_sql::handler::{self, Call};
+use execute_sql::handler::{self, Call, Thrown};
 use execute_sql::trust::Https;
-use execute_sql::{engine, telemetry, trust, world};
+use execute_sql::{telemetry, trust, world};
 use lambda_runtime::tower::service_fn;
 use lambda_runtime::tower::util::MapRequestLayer;
 use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime};
-use tokio::sync::OnceCell;
 
 fn main() -> anyhow::Result<()> {
     trust::prepare();
@@ -22,10 +21,11 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn serve() -> Result<(), lambda_runtime::Error> {
-    let outside = OnceCell::new();
-    let outside = &outside;
+    // Lambda gives a function more of a processor before its first event than after it.
+    let https = Arc::new(Https::new()?);
+    let world = world::real(https.clone(), None);
+    let (world, https) = (&world, &*https);
     let handler = service_fn(move |event: LambdaEvent<String>| async move {
-        let (world, https) = outside.get_or_try_init(outside_world).await?;
         let context = event.context;
         let call = Call {
             event: event.payload,
@@ -34,24 +34,13 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
             deadline_ms: context.deadline,
             log_stream: context.env_config.log_stream.clone(),
         };
-        handler::handle(world, https, &call)
-            .await
-            .map_err(|thrown| diagnostic(thrown.name, thrown.message))
+        handler::handle(world, https, &call).await.map_err(diagnostic)
     });
     Runtime::new(handler).layer(MapRequestLayer::new(as_text)).run().await
 }
 
-/// Made with the first event, not before: an event that needs no server is answered sooner.
-async fn outside_world() -> Result<(engine::World, Arc<Https>), Diagnostic> {
-    let https = Arc::new(
-        Https::new()
-            .map_err(|error| diagnostic("PermanentInternal", format!("set up TLS: {error}")))?,
-    );
-    Ok((world::real(https.clone(), None), https))
-}
-
-fn diagnostic(name: &str, message: String) -> Diagnostic {
-    Diagnostic { error_type: name.to_owned(), error_message: message }
+fn diagnostic(thrown: Thrown) -> Diagnostic {
+    Diagnostic { error_type: thrown.name.to_owned(), error_message: thrown.message }
 }
 
 /// Hands every event on as one JSON text. The runtime would drop an event that it

@@ -86,19 +86,16 @@ async fn keep(
     };
     let sql = [
         schema(look),
-        entry.begin(),
-        // Losing this row in a crash of the server costs a second look, no more.
-        "SET LOCAL synchronous_commit = off;".into(),
-        entry.assert_wanted(since),
+        // Losing these rows in a crash of the server costs a second look, no more.
+        "BEGIN; SET LOCAL synchronous_commit = off;".into(),
         entry.claims(&new_claims(look, entry.physical_id), &[]),
-        entry.running(),
-        entry.applied(&outcome),
+        entry.kept(&outcome, since),
         entry.audit(&[row]),
         "COMMIT".into(),
     ];
     task.budget.doing("writing the ledger");
-    session.run(&sql.concat()).await.map_err(Failure::Ledger)?;
-    Ok(outcome)
+    let rows = session.run(&sql.concat()).await.map_err(Failure::Ledger)?;
+    if rows.is_empty() { Err(Failure::Gone) } else { Ok(outcome) }
 }
 
 /// The ledger's tables, where there are none.
@@ -153,13 +150,10 @@ async fn change(
 
 /// After the steps the plan must be empty; a server that says otherwise is not believed.
 fn converged(task: &Task<'_>, look: &Look, applied: &Applied) -> Result<(), Failure> {
+    let mut after = Observed { installed: applied.after.clone(), ..look.observed.clone() };
     let schemas = applied.created.iter().filter(|it| it.kind == Kind::Schema);
-    let schemas = schemas.map(|it| it.name.as_str().to_owned());
-    let after = Observed {
-        installed: applied.after.clone(),
-        schemas: look.observed.schemas.iter().cloned().chain(schemas).collect(),
-        ..look.observed.clone()
-    };
+    // That they are there is what counts here, not their OIDs.
+    after.schemas.extend(schemas.map(|it| (it.name.as_str().to_owned(), 0)));
     let rest = plan::changes(task.desired, &after, None)?;
     if rest.steps.is_empty() {
         return Ok(());

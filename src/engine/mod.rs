@@ -88,6 +88,7 @@ impl Task<'_> {
             logical_id: &self.ids.logical_resource_id,
             request_id: &self.ids.request_id,
             first,
+            removing: self.trigger == Trigger::Stack(RequestType::Delete),
         }
     }
 
@@ -240,12 +241,15 @@ fn replayed(task: &Task<'_>, ledger: &Ledger) -> Option<Outcome> {
 }
 
 /// Whether a Delete took the resource away from this request: the rule of the
-/// ledger's `assert_wanted`, asked before any work is done.
+/// ledger's `is_gone`, asked before any work is done.
 fn is_gone(task: &Task<'_>, ledger: &Ledger, since: f64) -> bool {
-    ledger.tombstones.iter().any(|tombstone| match (tombstone.event_at, task.event_at) {
-        (Some(theirs), Some(ours)) => ours <= theirs,
-        _ => tombstone.requests.contains(&task.ids.request_id) || tombstone.written_at >= since,
-    })
+    let Some(tombstone) = &ledger.tombstone else { return false };
+    let by_another = tombstone.by != task.ids.request_id;
+    by_another
+        && match (tombstone.event_at, task.event_at) {
+            (Some(theirs), Some(ours)) => ours <= theirs,
+            _ => tombstone.requests.contains(&task.ids.request_id) || tombstone.written_at >= since,
+        }
 }
 
 /// Whether a newer request was taken up already.

@@ -65,6 +65,12 @@ pub struct AuditRow {
     pub message: Option<String>,
 }
 
+/// Notes the time of a resource's newest event, and the ids that it makes known.
+const SEEN: &str = "physical_ids = \
+     ARRAY(SELECT DISTINCT unnest(resource.physical_ids || EXCLUDED.physical_ids)), \
+     last_event_at = greatest(resource.last_event_at, EXCLUDED.last_event_at), \
+     updated_at = EXCLUDED.updated_at";
+
 impl Entry<'_> {
     fn key(&self) -> String {
         format!(
@@ -103,21 +109,27 @@ impl Entry<'_> {
     /// Takes the request up: from now on a Delete knows it.
     pub fn running(&self) -> String {
         format!(
-            "{} ON CONFLICT (stack_id, logical_id, request_id) DO UPDATE SET status = 'running', \
-             request_type = EXCLUDED.request_type, properties_sha256 = EXCLUDED.properties_sha256, \
-             physical_id = EXCLUDED.physical_id, attempts = request.attempts + 1, \
-             event_at = EXCLUDED.event_at, started_at = clock_timestamp(), \
-             data = NULL, reason = NULL, finished_at = NULL;\n{}",
-            self.insert(),
-            self.seen(),
+            "{}{} ON CONFLICT (stack_id, logical_id) DO UPDATE SET {};\n",
+            self.request("'running'", "NULL", "NULL"),
+            self.insert_resource("NULL", "NULL"),
+            SEEN,
         )
     }
 
-    fn insert(&self) -> String {
+    /// The request's row; every column of an earlier attempt is overwritten.
+    fn request(&self, status: &str, data: &str, reason: &str) -> String {
         format!(
             "INSERT INTO execute_sql.request (stack_id, logical_id, request_id, request_type, \
-             properties_sha256, physical_id, status, event_at) \
-             VALUES ({}, {}, {}, {}, 'running', {})",
+             properties_sha256, physical_id, event_at, status, data, reason, finished_at) \
+             VALUES ({}, {}, {}, {}, {}, {status}, {data}, {reason}, \
+             CASE {status} WHEN 'running' THEN NULL ELSE clock_timestamp() END) \
+             ON CONFLICT (stack_id, logical_id, request_id) DO UPDATE SET status = EXCLUDED.status, \
+             request_type = EXCLUDED.request_type, properties_sha256 = EXCLUDED.properties_sha256, \
+             physical_id = EXCLUDED.physical_id, event_at = EXCLUDED.event_at, \
+             data = EXCLUDED.data, reason = EXCLUDED.reason, finished_at = EXCLUDED.finished_at, \
+             attempts = request.attempts + CASE EXCLUDED.status WHEN 'failed' THEN 0 ELSE 1 END, \
+             started_at = CASE EXCLUDED.status WHEN 'failed' THEN request.started_at \
+             ELSE EXCLUDED.started_at END;\n",
             self.key(),
             literal(self.kind.as_str()),
             literal(&self.properties_sha256),
@@ -126,26 +138,49 @@ impl Entry<'_> {
         )
     }
 
-    /// Notes the resource, the time of its newest event, and the id that came in.
-    fn seen(&self) -> String {
-        let ids = self.incoming_id.map(|id| {
-            format!(
-                "INSERT INTO execute_sql.physical_id (stack_id, logical_id, physical_id) \
-                 VALUES ({}, {}) ON CONFLICT DO NOTHING;\n",
-                self.resource(),
-                literal(id),
-            )
-        });
-        // The id that a Delete comes with may be made up; only a Create or Update makes ids known.
-        let ids = ids.filter(|_| self.kind != RequestType::Delete).unwrap_or_default();
+    fn insert_resource(&self, current: &str, applied: &str) -> String {
         format!(
-            "{ids}INSERT INTO execute_sql.resource (stack_id, logical_id, last_event_at) \
-             VALUES ({}, {}) ON CONFLICT (stack_id, logical_id) DO UPDATE SET \
-             last_event_at = greatest(resource.last_event_at, EXCLUDED.last_event_at), \
-             updated_at = clock_timestamp();\n",
+            "INSERT INTO execute_sql.resource (stack_id, logical_id, last_event_at, \
+             current_physical_id, applied_sha256, physical_ids) \
+             VALUES ({}, {}, {current}, {applied}, {})",
             self.resource(),
             self.event_at(),
+            self.ids(),
         )
+    }
+
+    /// The ids that the request makes known: what it came with, and what it is answered with.
+    /// The id that a Delete comes with may be made up, so a Delete makes none known.
+    fn ids(&self) -> String {
+        match self.kind {
+            RequestType::Delete => text_array([]),
+            _ => text_array(self.incoming_id.into_iter().chain([self.physical_id])),
+        }
+    }
+
+    /// Everything was as wanted: request and resource in one go, each row written once.
+    ///
+    /// Gives a row if the resource is still wanted; without one nothing of it counts.
+    pub fn kept(&self, outcome: &Outcome, since: f64) -> String {
+        let (current, sha) = (literal(self.physical_id), literal(&self.properties_sha256));
+        format!(
+            "{} ON CONFLICT (stack_id, logical_id) DO UPDATE SET {}, \
+             current_physical_id = EXCLUDED.current_physical_id, \
+             applied_sha256 = EXCLUDED.applied_sha256 \
+             WHERE NOT execute_sql.is_gone(resource, {}, {}, to_timestamp({since:.6})) \
+             RETURNING 'kept';\n{}",
+            self.insert_resource(&current, &sha),
+            SEEN,
+            literal(self.request_id),
+            self.event_at(),
+            self.succeeded(outcome),
+        )
+    }
+
+    fn succeeded(&self, outcome: &Outcome) -> String {
+        let data = serde_json::to_string(&outcome.data).expect("strings always serialize");
+        let data = format!("{}::jsonb", literal(&data));
+        self.request("'success'", &data, &literal(&outcome.reason))
     }
 
     /// What a resource has, after a Create or Update: made by it if `created` says so.
@@ -175,20 +210,16 @@ impl Entry<'_> {
     /// The request, taken up before, ended well: its answer is kept, and the resource is as it asked.
     pub fn applied(&self, outcome: &Outcome) -> String {
         format!(
-            "{}INSERT INTO execute_sql.physical_id (stack_id, logical_id, physical_id) \
-             VALUES ({}, {}) ON CONFLICT DO NOTHING;\n\
-             UPDATE execute_sql.resource SET current_physical_id = {}, applied_sha256 = {} \
-             WHERE (stack_id, logical_id) = ({});\n",
-            self.success(outcome),
-            self.resource(),
-            literal(self.physical_id),
+            "{}UPDATE execute_sql.resource SET current_physical_id = {}, applied_sha256 = {}, \
+             updated_at = clock_timestamp() WHERE (stack_id, logical_id) = ({});\n",
+            self.ended(outcome),
             literal(self.physical_id),
             literal(&self.properties_sha256),
             self.resource(),
         )
     }
 
-    fn success(&self, outcome: &Outcome) -> String {
+    fn ended(&self, outcome: &Outcome) -> String {
         let data = serde_json::to_string(&outcome.data).expect("strings always serialize");
         format!(
             "UPDATE execute_sql.request SET status = 'success', data = {}::jsonb, reason = {}, \
@@ -217,33 +248,27 @@ impl Entry<'_> {
         format!(
             "{}DELETE FROM execute_sql.object WHERE (stack_id, logical_id) = ({resource}){objects};\n\
              {end}",
-            self.success(outcome),
+            self.ended(outcome),
         )
     }
 
     /// The request failed; the reason is kept for people, never answered again.
     pub fn failed(&self, reason: &str) -> String {
-        format!(
-            "{} ON CONFLICT DO NOTHING;\n\
-             UPDATE execute_sql.request SET status = 'failed', reason = {}, \
-             finished_at = clock_timestamp() \
-             WHERE (stack_id, logical_id, request_id) = ({});\n",
-            self.insert(),
-            literal(reason),
-            self.key(),
-        )
+        self.request("'failed'", "NULL", &literal(reason))
     }
 
     /// Stops every request for the resource that came before this Delete.
     pub fn tombstone(&self) -> String {
         format!(
-            "INSERT INTO execute_sql.tombstone (stack_id, logical_id, request_id, requests, event_at) \
-             SELECT {}, coalesce(array_agg(request_id), {}), {} FROM execute_sql.request \
-             WHERE (stack_id, logical_id) = ({}) AND request_type <> 'Delete' \
-             ON CONFLICT DO NOTHING;",
-            self.key(),
-            text_array([]),
+            "{} ON CONFLICT (stack_id, logical_id) DO NOTHING;\n\
+             UPDATE execute_sql.resource SET tombstone_by = {}, tombstone_event_at = {}, \
+             tombstone_at = clock_timestamp(), tombstone_for = ARRAY(SELECT request_id \
+             FROM execute_sql.request WHERE (stack_id, logical_id) = ({}) \
+             AND request_type <> 'Delete') WHERE (stack_id, logical_id) = ({});\n",
+            self.insert_resource("NULL", "NULL"),
+            literal(self.request_id),
             self.event_at(),
+            self.resource(),
             self.resource(),
         )
     }

@@ -1,32 +1,25 @@
 -- The ledger: who made what in this database, which requests came, and what they did.
--- Version 1. Every statement may run again.
+-- Every statement may run again. Few tables, for a new session pays for each that it opens.
 
 CREATE SCHEMA IF NOT EXISTS execute_sql;
 COMMENT ON SCHEMA execute_sql IS 'Ledger of execute-sql: which stack made what. Deletes rely on it; do not edit.';
-
-CREATE TABLE IF NOT EXISTS execute_sql.ledger (
-    version      integer NOT NULL PRIMARY KEY,
-    installed_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
 
 -- One row per resource: a logical id in a stack.
 CREATE TABLE IF NOT EXISTS execute_sql.resource (
     stack_id            text NOT NULL,
     logical_id          text NOT NULL,
-    current_physical_id text,        -- null: never applied, or deleted
+    version             integer NOT NULL DEFAULT 1, -- of the rules by which this row was written
+    current_physical_id text,                       -- null: never applied, or deleted
+    physical_ids        text[] NOT NULL DEFAULT '{}', -- every one that it had
     last_event_at       timestamptz, -- of the newest request taken up, where its time is known
     applied_sha256      text,        -- of the properties last applied with success
+    -- Left by a Delete for a Create or Update that may still run, or be delivered late.
+    tombstone_by        text,        -- the Delete's request id
+    tombstone_for       text[],      -- the requests that were known then
+    tombstone_event_at  timestamptz,
+    tombstone_at        timestamptz,
     updated_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (stack_id, logical_id)
-);
-
--- Every physical id that a resource had.
-CREATE TABLE IF NOT EXISTS execute_sql.physical_id (
-    stack_id      text NOT NULL,
-    logical_id    text NOT NULL,
-    physical_id   text NOT NULL,
-    first_seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (stack_id, logical_id, physical_id)
 );
 
 -- Every request, with the answer of those that succeeded: a repeated delivery gets it again.
@@ -44,17 +37,6 @@ CREATE TABLE IF NOT EXISTS execute_sql.request (
     event_at          timestamptz,
     started_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at       timestamptz,
-    PRIMARY KEY (stack_id, logical_id, request_id)
-);
-
--- Left by a Delete for a Create or Update that may still run, or be delivered late.
-CREATE TABLE IF NOT EXISTS execute_sql.tombstone (
-    stack_id   text NOT NULL,
-    logical_id text NOT NULL,
-    request_id text NOT NULL,        -- of the Delete
-    requests   text[] NOT NULL,      -- known when it was written
-    event_at   timestamptz,
-    written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (stack_id, logical_id, request_id)
 );
 
@@ -90,22 +72,27 @@ CREATE TABLE IF NOT EXISTS execute_sql.audit (
     message     text
 );
 
--- Raises ES410 if a Delete has taken the resource away from this request, and ES409 if a
--- statement ended the transaction that the request works in. Runs before each step and each commit.
---
--- Where the times of both requests are known they decide. Where not, a request is gone if the
--- Delete knew it, or came after the request was taken up.
+-- Whether a Delete has taken a resource away from a request. Where the times of both are known
+-- they decide. Where not, a request is gone if the Delete knew it, or came after it was taken up.
+CREATE OR REPLACE FUNCTION execute_sql.is_gone(
+    r execute_sql.resource, p_request_id text, p_event_at timestamptz, p_since timestamptz
+) RETURNS boolean LANGUAGE sql STABLE AS $function$
+    SELECT r.tombstone_at IS NOT NULL AND r.tombstone_by <> p_request_id
+       AND CASE WHEN r.tombstone_event_at IS NOT NULL AND p_event_at IS NOT NULL
+                THEN p_event_at <= r.tombstone_event_at
+                ELSE p_request_id = ANY (r.tombstone_for) OR r.tombstone_at >= p_since END
+$function$;
+
+-- Raises ES410 if the resource is gone for this request, and ES409 if a statement ended the
+-- transaction that the request works in. Runs before each step and each commit.
 CREATE OR REPLACE FUNCTION execute_sql.assert_wanted(
     p_stack_id text, p_logical_id text, p_request_id text, p_event_at timestamptz, p_since timestamptz
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $function$
 BEGIN
     IF EXISTS (
-        SELECT FROM execute_sql.tombstone t
-        WHERE t.stack_id = p_stack_id AND t.logical_id = p_logical_id
-          AND t.request_id <> p_request_id
-          AND CASE WHEN t.event_at IS NOT NULL AND p_event_at IS NOT NULL
-                   THEN p_event_at <= t.event_at
-                   ELSE p_request_id = ANY (t.requests) OR t.written_at >= p_since END
+        SELECT FROM execute_sql.resource r
+        WHERE r.stack_id = p_stack_id AND r.logical_id = p_logical_id
+          AND execute_sql.is_gone(r, p_request_id, p_event_at, p_since)
     ) THEN
         RAISE EXCEPTION 'a Delete of this resource came meanwhile' USING ERRCODE = 'ES410';
     END IF;
@@ -116,5 +103,3 @@ END
 $function$;
 
 REVOKE ALL ON SCHEMA execute_sql FROM PUBLIC;
-
-INSERT INTO execute_sql.ledger (version) VALUES (1) ON CONFLICT DO NOTHING;

@@ -225,7 +225,7 @@ impl<'a> Planner<'a> {
         if self.plan.claims.contains(&claim) {
             return;
         }
-        if !self.observed.schemas.iter().any(|it| it == name.as_str()) {
+        if !self.observed.schemas.contains_key(name.as_str()) {
             self.plan.steps.push(Step::CreateSchema { name: name.clone() });
         }
         self.plan.claims.push(claim);
@@ -346,7 +346,7 @@ mod tests {
             "installed": {
                 "hstore": {"version": "1.8", "schema": "public", "oid": 7, "relocatable": true},
             },
-            "schemas": ["public"],
+            "schemas": {"public": 2200},
             "offered": {
                 "names": ["hstore", "pg_trgm", "postgis", "vector"],
                 "extensions": {

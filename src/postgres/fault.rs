@@ -33,6 +33,13 @@ impl SqlError {
         format!("{}{detail}{state}", self.message)
     }
 
+    /// A server that answers what it should not.
+    pub fn unexpected(message: String) -> Self {
+        // XX001 is PostgreSQL's own word for data that are not as they must be.
+        let sqlstate = Some("XX001".to_owned());
+        Self { sqlstate, message, detail: None, server_hint: None, position: None }
+    }
+
     /// Whether the session is gone.
     pub fn is_lost(&self) -> bool {
         // 57P01 to 57P05: ended by an administrator, a crash, a dropped database, a time limit.

@@ -13,4 +13,4 @@ mod session;
 pub use crate::trust::Connectors;
 pub use connect::{Endpoint, SessionOptions, connect};
 pub use fault::{ConnectError, SqlError};
-pub use session::Session;
+pub use session::{Row, Session};
