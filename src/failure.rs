@@ -8,7 +8,7 @@
 use crate::apply::ApplyError;
 use crate::inspect::InspectError;
 use crate::ledger;
-use crate::plan::PlanError;
+use crate::plan::{Plan, PlanError};
 use crate::postgres::{ConnectError, SqlError};
 use crate::request::RequestError;
 use crate::request::value::PropertyError;
@@ -45,8 +45,8 @@ pub enum Failure {
     #[error("writing the ledger (schema `execute_sql`) failed: {0}")]
     Ledger(#[source] SqlError),
     /// `Mode: Verify` found something.
-    #[error("the database differs from what is wanted: {0}")]
-    Differs(String),
+    #[error("the database differs from what is wanted: {}", .0.to_string().replace('\n', "; "))]
+    Differs(Plan),
     /// A Delete took the resource away.
     #[error(
         "a Delete of this resource came while it was being made; nothing of this request remains"

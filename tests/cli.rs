@@ -5,6 +5,7 @@
 mod support;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use support::{Database, MASTER, MASTER_PASSWORD, MASTER_PASSWORD_MARK, Server};
@@ -32,9 +33,7 @@ fn bare() -> Command {
 }
 
 fn file(name: &str, text: &str) -> String {
-    let folder = std::env::temp_dir().join(format!("execute-sql-cli-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join(name);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
 }
@@ -65,7 +64,7 @@ fn plan_apply_and_verify_tell_what_they_see_and_exit_by_it() {
     assert_eq!(code, Some(2));
     insta::assert_snapshot!(out, @r"
     The database differs; to mend it, apply would do:
-    + extension hstore 1.8
+      + extension hstore 1.8
     ");
     let (code, out, err) = run(&mut on(&database), &arguments("apply"));
     assert_eq!(code, Some(0), "{err}");

@@ -1,7 +1,6 @@
 //! What people and programs see. Colour only on a terminal, and not with `NO_COLOR`.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
-use std::io::{IsTerminal, stdout};
+use std::fmt::Display;
+use std::io::{IsTerminal, Write, stderr, stdout};
 
 use serde_json::{Value, json};
 
@@ -9,6 +8,7 @@ use super::Exit;
 use super::cli::Format;
 use crate::failure::Failure;
 use crate::outcome::Outcome;
+use crate::plan::Plan;
 use crate::redact::scrub;
 
 /// A plan that nothing was done of.
@@ -17,11 +17,11 @@ pub fn plan(outcome: &Outcome, format: Format) -> Exit {
         Format::Json => json(&report(outcome)),
         Format::Text => {
             heading(outcome);
-            steps(outcome);
+            steps(&outcome.plan);
             match outcome.plan.steps.len() {
-                0 => println!("Nothing to do."),
-                1 => println!("1 step. Nothing was changed."),
-                count => println!("{count} steps. Nothing was changed."),
+                0 => say("Nothing to do."),
+                1 => say("1 step. Nothing was changed."),
+                count => say(format!("{count} steps. Nothing was changed.")),
             }
         }
     }
@@ -34,12 +34,12 @@ pub fn applied(outcome: &Outcome, format: Format) -> Exit {
         Format::Json => json(&report(outcome)),
         Format::Text => {
             heading(outcome);
-            steps(outcome);
+            steps(&outcome.plan);
             let duration = outcome.data.get("DurationMs").map_or("?", String::as_str);
             if outcome.changed {
-                println!("Done in {duration} ms.");
+                say(format!("Done in {duration} ms."));
             } else {
-                println!("Nothing to do; everything was as wanted.");
+                say("Nothing to do; everything was as wanted.");
             }
         }
     }
@@ -52,19 +52,19 @@ pub fn verified(outcome: &Outcome, format: Format) -> Exit {
         Format::Json => json(&report(outcome)),
         Format::Text => {
             heading(outcome);
-            println!("The database is as wanted.");
+            say("The database is as wanted.");
         }
     }
     Exit::Done
 }
 
 /// Something differs.
-pub fn differs(plan: &str, format: Format) -> Exit {
+pub fn differs(plan: &Plan, format: Format) -> Exit {
     match format {
-        Format::Json => json(&json!({ "Differs": plan.split("; ").collect::<Vec<_>>() })),
+        Format::Json => json(&json!({ "Differs": plan.steps })),
         Format::Text => {
-            println!("The database differs; to mend it, apply would do:");
-            plan.split("; ").for_each(|line| println!("{}", coloured(line)));
+            say("The database differs; to mend it, apply would do:");
+            steps(plan);
         }
     }
     Exit::Differs
@@ -79,9 +79,9 @@ pub fn failure(failure: &Failure, format: Format) -> Exit {
             json(&json!({ "Error": cause, "Hint": hint, "Name": failure.name() }));
         }
         Format::Text => {
-            eprintln!("error: {cause}");
+            complain(format!("error: {cause}"));
             if let Some(hint) = hint {
-                eprintln!("hint: {hint}");
+                complain(format!("hint: {hint}"));
             }
         }
     }
@@ -90,18 +90,18 @@ pub fn failure(failure: &Failure, format: Format) -> Exit {
 
 /// Any value, for programs.
 pub fn json(value: &Value) {
-    println!("{value:#}");
+    say(format!("{value:#}"));
 }
 
 /// A line about something that is not there yet.
 pub fn not_supported(command: &str) -> Exit {
-    eprintln!("error: `{command}` is not supported yet");
+    complain(format!("error: `{command}` is not supported yet"));
     Exit::Failed
 }
 
 /// An error of the command itself.
 pub fn error(error: &anyhow::Error) -> Exit {
-    eprintln!("error: {}", scrub(&format!("{error:#}")));
+    complain(format!("error: {}", scrub(&format!("{error:#}"))));
     Exit::Failed
 }
 
@@ -116,12 +116,12 @@ fn report(outcome: &Outcome) -> Value {
 
 fn heading(outcome: &Outcome) {
     let of = |key: &str| outcome.data.get(key).map_or("", String::as_str);
-    println!("Database {}, PostgreSQL {}", of("Database"), of("ServerVersion"));
+    say(format!("Database {}, PostgreSQL {}", of("Database"), of("ServerVersion")));
 }
 
-fn steps(outcome: &Outcome) {
-    for step in &outcome.plan.steps {
-        println!("{}", coloured(&format!("  {step}")));
+fn steps(plan: &Plan) {
+    for step in &plan.steps {
+        say(coloured(&format!("  {step}")));
     }
 }
 
@@ -134,4 +134,13 @@ fn coloured(line: &str) -> String {
         _ => 0,
     };
     if plain || colour == 0 { line.to_owned() } else { format!("\u{1b}[{colour}m{line}\u{1b}[0m") }
+}
+
+/// Prints a line; whoever closed the other end of the pipe has read enough.
+fn say(line: impl Display) {
+    let _closed = writeln!(stdout(), "{line}");
+}
+
+fn complain(line: impl Display) {
+    let _closed = writeln!(stderr(), "{line}");
 }

@@ -163,7 +163,7 @@ pub async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
             if look.plan.steps.is_empty() {
                 Ok(task.outcome(&look, false, "the database is as wanted".into()))
             } else {
-                Err(Failure::Differs(look.plan.to_string().replace('\n', "; ")))
+                Err(Failure::Differs(look.plan))
             }
         }
     }
