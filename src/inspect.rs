@@ -4,8 +4,9 @@
 //! if there is none, or if the plan depends on what the server offers, a second
 //! one is asked; it reads the files of every extension of the server, which
 //! takes tens of milliseconds. A question is several plain statements in one
-//! message, each row with a word in front that says what it is: in a session that
-//! has just begun, one large query costs twice as much to plan.
+//! message, each row with a word in front that says what it is. In a session that
+//! has just begun every function, type and table costs a look into the catalog, so
+//! they are few, and what can be computed here is.
 
 use std::collections::BTreeMap;
 
@@ -130,10 +131,8 @@ const SERVER: &str = "SELECT 'server', current_setting('server_version'), \
     current_setting('server_version_num'), current_database(), current_user, \
     pg_is_in_recovery(), extract(epoch FROM clock_timestamp())";
 
-/// `parse_ident` takes the quotes off that a name cast to text may have.
-const INSTALLED: &str = "SELECT 'extension', extname, extversion, \
-    (parse_ident(extnamespace::regnamespace::text))[1], oid::int8, extrelocatable \
-    FROM pg_extension";
+const INSTALLED: &str = "SELECT 'extension', extname, extversion, extnamespace::regnamespace, \
+    oid, extrelocatable FROM pg_extension";
 
 /// The schemas that are wanted, and those that the resource has.
 fn schemas(question: &Question<'_>, with_ledger: bool) -> String {
@@ -156,7 +155,7 @@ fn schemas(question: &Question<'_>, with_ledger: bool) -> String {
     }
     let wanted = text_array(names);
     format!(
-        "SELECT 'schema', nspname, oid::int8 FROM pg_namespace WHERE nspname = ANY ({wanted}){had};\n"
+        "SELECT 'schema', nspname, oid FROM pg_namespace WHERE nspname = ANY ({wanted}){had};\n"
     )
 }
 
@@ -171,13 +170,14 @@ fn ledger(question: &Question<'_>) -> String {
         // Only a removal asks; it is a look at every row.
         "true"
     };
+    let ids = if question.removing { "array_to_json(physical_ids)" } else { "NULL" };
     format!(
-        "SELECT 'resource', version, current_physical_id, array_to_json(physical_ids), \
-         extract(epoch FROM last_event_at)::int8, applied_sha256, tombstone_by, \
-         array_to_json(tombstone_for), extract(epoch FROM tombstone_event_at)::int8, \
+        "SELECT 'resource', version, current_physical_id, {ids}, \
+         extract(epoch FROM last_event_at), applied_sha256, tombstone_by, \
+         {request} = ANY (tombstone_for), extract(epoch FROM tombstone_event_at), \
          extract(epoch FROM tombstone_at) FROM execute_sql.resource WHERE {ours};\n\
-         SELECT 'object', kind, name, oid::int8, origin, physical_id, {shared} \
-         FROM execute_sql.object WHERE {ours} ORDER BY id;\n\
+         SELECT 'object', kind, name, oid, origin, physical_id, {shared}, id \
+         FROM execute_sql.object WHERE {ours};\n\
          SELECT 'request', status, properties_sha256, data, reason \
          FROM execute_sql.request WHERE {ours} AND request_id = {request};\n"
     )
@@ -203,7 +203,7 @@ fn read_row(observed: &mut Observed, row: &Row) -> Result<bool, InspectError> {
         "extension" => {
             let installed = Installed {
                 version: row.text(2)?,
-                schema: row.text(3)?,
+                schema: unquoted(&row.text(3)?),
                 oid: row.number(4)?,
                 relocatable: row.flag(5)?,
             };
@@ -215,19 +215,21 @@ fn read_row(observed: &mut Observed, row: &Row) -> Result<bool, InspectError> {
         "resource" => {
             ledger.version = row.number(1)?;
             ledger.current_physical_id = row.optional(2);
-            ledger.physical_ids = row.json(3)?;
-            ledger.last_event_at = row.optional(4).map(|_| row.number(4)).transpose()?;
+            ledger.physical_ids =
+                row.optional(3).map(|_| row.json(3)).transpose()?.unwrap_or_default();
+            ledger.last_event_at = row.seconds(4)?;
             ledger.applied_sha256 = row.optional(5);
             if let Some(by) = row.optional(6) {
                 ledger.tombstone = Some(Tombstone {
                     by,
-                    requests: row.json(7)?,
-                    event_at: row.optional(8).map(|_| row.number(8)).transpose()?,
+                    names_us: row.flag(7)?,
+                    event_at: row.seconds(8)?,
                     written_at: row.number(9)?,
                 });
             }
         }
         "object" => ledger.objects.push(Object {
+            id: row.number(7)?,
             kind: match row.text(1)?.as_str() {
                 "extension" => Kind::Extension,
                 _ => Kind::Schema,
@@ -260,10 +262,20 @@ fn read_row(observed: &mut Observed, row: &Row) -> Result<bool, InspectError> {
     Ok(true)
 }
 
-/// The objects of the ledger as they are now.
+/// A name as PostgreSQL prints one of its `reg…` types: in quotes if it needs them.
+fn unquoted(name: &str) -> String {
+    match name.strip_prefix('"').and_then(|it| it.strip_suffix('"')) {
+        Some(inner) => inner.replace("\"\"", "\""),
+        None => name.to_owned(),
+    }
+}
+
+/// The objects of the ledger in the order in which they were written down, as they are now.
 fn place(observed: &mut Observed) {
     let Observed { installed, schemas, ledger, .. } = observed;
-    for object in ledger.iter_mut().flat_map(|it| &mut it.objects) {
+    let Some(ledger) = ledger else { return };
+    ledger.objects.sort_by_key(|it| it.id);
+    for object in &mut ledger.objects {
         object.oid_now = match object.kind {
             Kind::Extension => installed.get(&object.name).map(|it| it.oid),
             Kind::Schema => schemas.get(&object.name).copied(),
@@ -290,6 +302,14 @@ impl Columns<'_> {
     fn number<T: std::str::FromStr>(&self, at: usize) -> Result<T, InspectError> {
         let text = self.text(at)?;
         text.parse().map_err(|_| InspectError::Answer(format!("`{text}` is no number")))
+    }
+
+    /// Whole seconds, of an epoch that the server gives with fractions.
+    fn seconds(&self, at: usize) -> Result<Option<u64>, InspectError> {
+        let Some(text) = self.optional(at) else { return Ok(None) };
+        let whole = text.split('.').next().unwrap_or_default();
+        let number = whole.parse();
+        number.map(Some).map_err(|_| InspectError::Answer(format!("`{text}` is no time")))
     }
 
     fn json<T: serde::de::DeserializeOwned>(&self, at: usize) -> Result<T, InspectError> {

@@ -15,16 +15,8 @@ use crate::sql::literal;
 const KEY: i64 = 0x6578_6563_7371_6c31;
 
 /// Tries to take the lock; gives `t` or `f`. Taking it twice is harmless.
-///
-/// Before that it asks the server (14 and newer) to notice a dead client during a
-/// long statement: a function that was killed must not hold the lock until its
-/// statement has ended.
 pub fn attempt() -> String {
-    format!(
-        "SELECT CASE WHEN current_setting('server_version_num')::int >= 140000 \
-         THEN set_config('client_connection_check_interval', '2000', false) END; \
-         SELECT pg_try_advisory_lock({KEY})"
-    )
+    format!("SELECT pg_try_advisory_lock({KEY})")
 }
 
 /// Who holds the lock, for people: process id, application and start.

@@ -107,7 +107,7 @@ pub struct Ledger {
     /// The physical id that is current, if the resource was ever applied and not deleted.
     #[serde(default)]
     pub current_physical_id: Option<String>,
-    /// Every physical id that it had.
+    /// Every physical id that it had; read only for a removal.
     #[serde(default, deserialize_with = "null_as_default")]
     pub physical_ids: Vec<String>,
     /// When the newest request that was taken up was made, in seconds since 1970.
@@ -130,6 +130,9 @@ pub struct Ledger {
 /// An object that a resource has.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Object {
+    /// Its place in the ledger.
+    #[serde(default)]
+    pub id: u64,
     /// `extension` or `schema`.
     pub kind: Kind,
     /// Its name.
@@ -198,9 +201,9 @@ pub enum Status {
 pub struct Tombstone {
     /// The Delete that left it.
     pub by: String,
-    /// The requests that were known when it was made.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub requests: Vec<String>,
+    /// Whether the request at hand was known when it was made.
+    #[serde(default)]
+    pub names_us: bool,
     /// When CloudFormation made the Delete, in seconds since 1970.
     #[serde(default)]
     pub event_at: Option<u64>,

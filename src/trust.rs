@@ -239,6 +239,19 @@ mod tests {
     }
 
     #[test]
+    fn a_connector_of_each_kind_is_made_once() {
+        let connectors = Connectors::prepared(Some("eu-west-1"));
+        for mode in [SslMode::VerifyFull, SslMode::VerifyCa, SslMode::Require] {
+            for tier in [Tier::Few, Tier::All] {
+                connectors.built_in(tier, mode, Some("eu-west-1")).unwrap();
+                connectors.built_in(tier, mode, Some("eu-west-1")).unwrap();
+            }
+        }
+        assert_eq!(connectors.cache.lock().unwrap().len(), 6);
+        assert!(!holds_certificates("hunter2"));
+    }
+
+    #[test]
     fn an_endpoint_tells_its_region() {
         assert_eq!(region_of("db.abc.eu-west-1.rds.amazonaws.com"), Some("eu-west-1"));
         assert_eq!(region_of("db.internal.example.org"), None);

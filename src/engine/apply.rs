@@ -78,19 +78,20 @@ async fn keep(
     since: f64,
 ) -> Result<Outcome, Failure> {
     let outcome = task.outcome(look, false, "everything was as wanted".into());
-    let row = AuditRow {
+    // A stack's request has its own row and no step to tell of; a run by hand has labels.
+    let by_hand = (task.trigger == Trigger::Call).then(|| AuditRow {
         action: "apply".into(),
         status: "no_change",
         duration_ms: task.started.elapsed().as_millis(),
         message: None,
-    };
+    });
     let sql = [
         schema(look),
         // Losing these rows in a crash of the server costs a second look, no more.
         "BEGIN; SET LOCAL synchronous_commit = off;".into(),
         entry.claims(&new_claims(look, entry.physical_id), &[]),
-        entry.kept(&outcome, since),
-        entry.audit(&[row]),
+        entry.kept(&outcome, since, look.observed.ledger.as_ref()),
+        entry.audit(by_hand.as_slice()),
         "COMMIT".into(),
     ];
     task.budget.doing("writing the ledger");

@@ -248,7 +248,7 @@ fn is_gone(task: &Task<'_>, ledger: &Ledger, since: f64) -> bool {
     by_another
         && match (tombstone.event_at, task.event_at) {
             (Some(theirs), Some(ours)) => ours <= theirs,
-            _ => tombstone.requests.contains(&task.ids.request_id) || tombstone.written_at >= since,
+            _ => tombstone.names_us || tombstone.written_at >= since,
         }
 }
 

@@ -3,7 +3,7 @@
 //! Each function returns SQL text, so that a step, its ledger rows and the
 //! commit travel in one round trip. Reading is [`inspect`](crate::inspect)'s.
 
-use crate::observed::Kind;
+use crate::observed::{Kind, Ledger};
 use crate::outcome::Outcome;
 use crate::plan::Claim;
 use crate::request::RequestType;
@@ -119,17 +119,24 @@ impl Entry<'_> {
     /// The request's row; every column of an earlier attempt is overwritten.
     fn request(&self, status: &str, data: &str, reason: &str) -> String {
         format!(
-            "INSERT INTO execute_sql.request (stack_id, logical_id, request_id, request_type, \
-             properties_sha256, physical_id, event_at, status, data, reason, finished_at) \
-             VALUES ({}, {}, {}, {}, {}, {status}, {data}, {reason}, \
-             CASE {status} WHEN 'running' THEN NULL ELSE clock_timestamp() END) \
-             ON CONFLICT (stack_id, logical_id, request_id) DO UPDATE SET status = EXCLUDED.status, \
-             request_type = EXCLUDED.request_type, properties_sha256 = EXCLUDED.properties_sha256, \
+            "{} ON CONFLICT (stack_id, logical_id, request_id) DO UPDATE SET \
+             status = EXCLUDED.status, request_type = EXCLUDED.request_type, \
+             properties_sha256 = EXCLUDED.properties_sha256, \
              physical_id = EXCLUDED.physical_id, event_at = EXCLUDED.event_at, \
              data = EXCLUDED.data, reason = EXCLUDED.reason, finished_at = EXCLUDED.finished_at, \
              attempts = request.attempts + CASE EXCLUDED.status WHEN 'failed' THEN 0 ELSE 1 END, \
              started_at = CASE EXCLUDED.status WHEN 'failed' THEN request.started_at \
              ELSE EXCLUDED.started_at END;\n",
+            self.insert_request(status, data, reason),
+        )
+    }
+
+    fn insert_request(&self, status: &str, data: &str, reason: &str) -> String {
+        let finished = if status == "'running'" { "NULL" } else { "clock_timestamp()" };
+        format!(
+            "INSERT INTO execute_sql.request (stack_id, logical_id, request_id, request_type, \
+             properties_sha256, physical_id, event_at, status, data, reason, finished_at) \
+             VALUES ({}, {}, {}, {}, {}, {status}, {data}, {reason}, {finished})",
             self.key(),
             literal(self.kind.as_str()),
             literal(&self.properties_sha256),
@@ -161,26 +168,45 @@ impl Entry<'_> {
     /// Everything was as wanted: request and resource in one go, each row written once.
     ///
     /// Gives a row if the resource is still wanted; without one nothing of it counts.
-    pub fn kept(&self, outcome: &Outcome, since: f64) -> String {
+    /// Where the ledger knows the resource under the same id the statements are plain
+    /// ones, for this is the most common request of all.
+    pub fn kept(&self, outcome: &Outcome, since: f64, known: Option<&Ledger>) -> String {
         let (current, sha) = (literal(self.physical_id), literal(&self.properties_sha256));
-        format!(
-            "{} ON CONFLICT (stack_id, logical_id) DO UPDATE SET {}, \
-             current_physical_id = EXCLUDED.current_physical_id, \
-             applied_sha256 = EXCLUDED.applied_sha256 \
-             WHERE NOT execute_sql.is_gone(resource, {}, {}, to_timestamp({since:.6})) \
-             RETURNING 'kept';\n{}",
-            self.insert_resource(&current, &sha),
-            SEEN,
-            literal(self.request_id),
-            self.event_at(),
-            self.succeeded(outcome),
-        )
-    }
-
-    fn succeeded(&self, outcome: &Outcome) -> String {
+        let known = known.filter(|it| {
+            it.current_physical_id.as_deref() == Some(self.physical_id)
+                && self.incoming_id.is_none_or(|id| id == self.physical_id)
+        });
         let data = serde_json::to_string(&outcome.data).expect("strings always serialize");
         let data = format!("{}::jsonb", literal(&data));
-        self.request("'success'", &data, &literal(&outcome.reason))
+        let reason = literal(&outcome.reason);
+        let Some(ledger) = known else {
+            return format!(
+                "{} ON CONFLICT (stack_id, logical_id) DO UPDATE SET {SEEN}, \
+                 current_physical_id = EXCLUDED.current_physical_id, \
+                 applied_sha256 = EXCLUDED.applied_sha256 \
+                 WHERE NOT execute_sql.is_gone(resource, {}, {}, to_timestamp({since:.6})) \
+                 RETURNING 'kept';\n{}",
+                self.insert_resource(&current, &sha),
+                literal(self.request_id),
+                self.event_at(),
+                self.request("'success'", &data, &reason),
+            );
+        };
+        let request = match ledger.request {
+            Some(_) => self.request("'success'", &data, &reason),
+            None => format!("{};\n", self.insert_request("'success'", &data, &reason)),
+        };
+        // The tombstone was looked at already; another one since then is another Delete.
+        let seen = nullable(ledger.tombstone.as_ref().map(|it| it.by.as_str()));
+        format!(
+            "UPDATE execute_sql.resource SET last_event_at = greatest(last_event_at, {}), \
+             applied_sha256 = {sha}, updated_at = clock_timestamp() \
+             WHERE stack_id = {} AND logical_id = {} AND tombstone_by IS NOT DISTINCT FROM {seen} \
+             RETURNING 'kept';\n{request}",
+            self.event_at(),
+            literal(self.stack_id),
+            literal(self.logical_id),
+        )
     }
 
     /// What a resource has, after a Create or Update: made by it if `created` says so.

@@ -65,9 +65,14 @@ pub struct SessionOptions {
 
 impl SessionOptions {
     /// As the startup packet's `options`, so that no statement ever runs without them.
-    fn startup(&self) -> String {
+    ///
+    /// With `checks_client` the server notices a dead client during a long statement:
+    /// a function that was killed must not hold its locks until the statement ends.
+    fn startup(&self, checks_client: bool) -> String {
+        let check = if checks_client { "-c client_connection_check_interval=2000 " } else { "" };
         format!(
-            "-c lock_timeout={} -c statement_timeout={} -c idle_in_transaction_session_timeout=0 \
+            "{check}-c lock_timeout={} -c statement_timeout={} \
+             -c idle_in_transaction_session_timeout=0 \
              -c default_transaction_read_only={} -c standard_conforming_strings=on \
              -c client_min_messages=notice",
             self.lock_timeout.as_millis(),
@@ -83,16 +88,34 @@ pub async fn connect(
     options: &SessionOptions,
     connectors: &Connectors,
 ) -> Result<Session, ConnectError> {
-    let tried = timeout(endpoint.limit, attempt(endpoint, options, connectors)).await;
+    let tried = timeout(endpoint.limit, tries(endpoint, options, connectors)).await;
     tried.unwrap_or_else(|_| Err(ConnectError::Timeout(endpoint.place(), endpoint.limit)))
 }
 
-async fn attempt(
+/// Servers before PostgreSQL 14 do not know the setting that checks the client.
+async fn tries(
     endpoint: &Endpoint,
     options: &SessionOptions,
     connectors: &Connectors,
 ) -> Result<Session, ConnectError> {
-    let mut config = config(endpoint, options);
+    const UNKNOWN_SETTING: &str = "42704";
+    match attempt(endpoint, &options.startup(true), options, connectors).await {
+        Err(ConnectError::Refused(_, error))
+            if error.sqlstate.as_deref() == Some(UNKNOWN_SETTING) =>
+        {
+            attempt(endpoint, &options.startup(false), options, connectors).await
+        }
+        other => other,
+    }
+}
+
+async fn attempt(
+    endpoint: &Endpoint,
+    startup: &str,
+    options: &SessionOptions,
+    connectors: &Connectors,
+) -> Result<Session, ConnectError> {
+    let mut config = config(endpoint, startup, options);
     if endpoint.is_socket() {
         config.host_path(&endpoint.host).ssl_mode(DriverSslMode::Disable);
         return plain(endpoint, &config).await;
@@ -125,14 +148,14 @@ async fn attempt(
     }
 }
 
-fn config(endpoint: &Endpoint, options: &SessionOptions) -> Config {
+fn config(endpoint: &Endpoint, startup: &str, options: &SessionOptions) -> Config {
     let mut config = Config::new();
     config
         .port(endpoint.port)
         .dbname(&endpoint.database)
         .user(&endpoint.username)
         .application_name(&options.application_name)
-        .options(options.startup())
+        .options(startup)
         .keepalives_idle(Duration::from_secs(15))
         .keepalives_interval(Duration::from_secs(5))
         .keepalives_retries(3)
