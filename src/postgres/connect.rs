@@ -72,7 +72,7 @@ impl SessionOptions {
         let check = if checks_client { "-c client_connection_check_interval=2000 " } else { "" };
         format!(
             "{check}-c lock_timeout={} -c statement_timeout={} \
-             -c idle_in_transaction_session_timeout=0 \
+             -c idle_in_transaction_session_timeout=60000 \
              -c default_transaction_read_only={} -c standard_conforming_strings=on \
              -c client_min_messages=notice",
             self.lock_timeout.as_millis(),
@@ -124,6 +124,9 @@ async fn attempt(
     let addresses = tokio::net::lookup_host(place).await;
     let addresses =
         addresses.map_err(|error| ConnectError::Resolve(endpoint.host.clone(), error))?;
+    let addresses: Vec<_> = addresses.collect();
+    // An address that swallows packets must leave time for the next one.
+    config.connect_timeout(endpoint.limit / u32::try_from(addresses.len().max(1)).unwrap_or(1));
     for address in addresses {
         config.host(&endpoint.host).hostaddr(address.ip());
     }

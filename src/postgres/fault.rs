@@ -14,8 +14,10 @@ use crate::trust::{causes, is_unverified};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.text())]
 pub struct SqlError {
-    /// The five characters; `None` if the session was lost.
+    /// The five characters; `None` if it was not the server that said it.
     pub sqlstate: Option<String>,
+    /// Whether the connection is gone.
+    pub lost: bool,
     /// The primary message.
     pub message: String,
     /// The detail, where there is one.
@@ -37,13 +39,14 @@ impl SqlError {
     pub fn unexpected(message: String) -> Self {
         // XX001 is PostgreSQL's own word for data that are not as they must be.
         let sqlstate = Some("XX001".to_owned());
-        Self { sqlstate, message, detail: None, server_hint: None, position: None }
+        Self { sqlstate, lost: false, message, detail: None, server_hint: None, position: None }
     }
 
     /// Whether the session is gone.
     pub fn is_lost(&self) -> bool {
         // 57P01 to 57P05: ended by an administrator, a crash, a dropped database, a time limit.
-        self.sqlstate.as_deref().is_none_or(|it| it.starts_with("57P") || it.starts_with("08"))
+        self.lost
+            || self.sqlstate.as_deref().is_some_and(|it| it.starts_with("57P") || is_outage(it))
     }
 
     /// Whether the same work may succeed if it is tried again from the start:
@@ -73,6 +76,7 @@ impl From<&tokio_postgres::Error> for SqlError {
         match error.as_db_error() {
             Some(db) => Self {
                 sqlstate: Some(db.code().code().to_owned()),
+                lost: false,
                 message: db.message().to_owned(),
                 detail: db.detail().map(str::to_owned),
                 server_hint: db.hint().map(str::to_owned),
@@ -81,8 +85,18 @@ impl From<&tokio_postgres::Error> for SqlError {
                     _ => None,
                 },
             },
+            // A protocol that is not understood stays so; only a dead connection can be made anew.
+            None if !error.is_closed() && !causes(error).any(|it| it.is::<io::Error>()) => Self {
+                sqlstate: None,
+                lost: false,
+                message: format!("the statement cannot be run this way: {}", innermost(error)),
+                detail: None,
+                server_hint: None,
+                position: None,
+            },
             None => Self {
                 sqlstate: None,
+                lost: true,
                 message: format!("the connection to the server was lost: {}", innermost(error)),
                 detail: None,
                 server_hint: None,
@@ -132,8 +146,7 @@ impl ConnectError {
             Self::Io(_, error) => heals(error),
             Self::Refused(_, error) => error.sqlstate.as_deref().is_none_or(|it| {
                 // 57P03: starting, shutting down or recovering; 53300: no slots.
-                matches!(it, "57P01" | "57P02" | "57P03" | "53300" | "53400")
-                    || it.starts_with("08")
+                matches!(it, "57P01" | "57P02" | "57P03" | "53300" | "53400") || is_outage(it)
             }),
             Self::NoTls(_)
             | Self::Certificate(..)
@@ -203,6 +216,11 @@ impl ConnectError {
     }
 }
 
+/// Connection exceptions, but for 08P01: a protocol violation is violated again.
+fn is_outage(sqlstate: &str) -> bool {
+    sqlstate.starts_with("08") && sqlstate != "08P01"
+}
+
 fn heals(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
@@ -243,6 +261,7 @@ mod tests {
     fn error(sqlstate: Option<&str>) -> SqlError {
         SqlError {
             sqlstate: sqlstate.map(str::to_owned),
+            lost: sqlstate.is_none(),
             message: "relation \"orders\" already exists".into(),
             detail: None,
             server_hint: None,
@@ -255,7 +274,7 @@ mod tests {
         for state in [None, Some("57P01"), Some("40P01"), Some("55P03"), Some("08006")] {
             assert!(error(state).heals(), "{state:?}");
         }
-        for state in ["42501", "42P07", "22023", "58P01"] {
+        for state in ["42501", "42P07", "22023", "58P01", "08P01"] {
             assert!(!error(Some(state)).heals(), "{state}");
         }
         let refused = |state| ConnectError::Refused("h".into(), error(Some(state)));

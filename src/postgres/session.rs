@@ -13,7 +13,7 @@ use super::fault::SqlError;
 
 /// One connection to one database.
 pub struct Session {
-    client: Client,
+    client: Option<Client>,
     driver: tokio::task::JoinHandle<()>,
 }
 
@@ -37,7 +37,15 @@ where
             }
         }
     });
-    Session { client, driver }
+    Session { client: Some(client), driver }
+}
+
+/// A session that is dropped in the middle of something takes its connection with it:
+/// a function that is frozen next must not leave the server waiting for it.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
 }
 
 impl Session {
@@ -45,7 +53,8 @@ impl Session {
     ///
     /// Without `BEGIN` among them PostgreSQL runs them in one transaction.
     pub async fn run(&self, sql: &str) -> Result<Vec<Row>, SqlError> {
-        let messages = self.client.simple_query(sql).await.map_err(|it| SqlError::from(&it))?;
+        let client = self.client.as_ref().expect("it is taken only when the session is closed");
+        let messages = client.simple_query(sql).await.map_err(|it| SqlError::from(&it))?;
         let rows = messages.into_iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => {
                 Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect())
@@ -61,13 +70,12 @@ impl Session {
     }
 
     /// Says good-bye, so that the server frees the session's locks at once.
-    pub async fn close(self) {
-        let Self { client, mut driver } = self;
-        drop(client);
+    pub async fn close(mut self) {
+        drop(self.client.take());
         // The driver sends its last message and ends; a server that does not take it is not waited for.
-        if poll_immediate(&mut driver).await.is_none() {
+        if poll_immediate(&mut self.driver).await.is_none() {
             let limit = std::time::Duration::from_millis(200);
-            let _late = tokio::time::timeout(limit, driver).await;
+            let _late = tokio::time::timeout(limit, &mut self.driver).await;
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::properties::POLICIES;
 use super::value::{self, PropertyError, Read};
-use crate::desired::{Extension, Version};
+use crate::desired::{Extension, Policy, Version};
 use crate::ident::Identifier;
 
 const KEYS: [&str; 5] = ["Name", "Version", "Schema", "Cascade", "OnDelete"];
@@ -28,6 +28,43 @@ pub fn read(properties: &Map<String, Value>, errors: &mut Vec<PropertyError>) ->
         }
     }
     wanted
+}
+
+/// The names and policies alone, each entry by itself; `None` if a name is unreadable.
+/// An entry whose policy is unreadable is retained.
+pub fn read_for_delete(properties: &Map<String, Value>) -> Option<Vec<Extension>> {
+    let mut found = Vec::new();
+    for property in ["Extensions", "PluginsMap"] {
+        match properties.get(property).filter(|value| !value.is_null()) {
+            None => {}
+            Some(Value::Array(items)) => {
+                for item in items {
+                    found.push(kept_or_dropped(item)?);
+                }
+            }
+            Some(value) => {
+                for key in value::map(property, value).ok()?.keys() {
+                    found.push(bare(name(property, key).ok()?));
+                }
+            }
+        }
+    }
+    Some(found)
+}
+
+fn kept_or_dropped(value: &Value) -> Option<Extension> {
+    let map = match value {
+        Value::String(text) if !text.trim_start().starts_with('{') => {
+            return name("Extensions", text).ok().map(bare);
+        }
+        _ => value::map("Extensions", value).ok()?,
+    };
+    let given = value::text("Name", map.get("Name")?).ok()?;
+    let policy = map.get("OnDelete").map(|it| value::word("OnDelete", it, &POLICIES));
+    Some(Extension {
+        on_delete: policy.map(|it| it.unwrap_or(Policy::Retain)),
+        ..bare(name("Extensions", &given).ok()?)
+    })
 }
 
 fn items(property: &str, value: &Value) -> Vec<Read<Extension>> {

@@ -133,13 +133,13 @@ impl Request {
 /// update of the same target, with no look-up. Scalars count by their text, for
 /// CloudFormation makes strings of them.
 pub fn physical_id(stack_id: &str, logical_id: &str, properties: &Map<String, Value>) -> String {
-    let connection = properties.get("Connection");
+    let connection = properties.get("Connection").and_then(|it| value::map("Connection", it).ok());
     let text = |value: Option<&Value>| match value {
         Some(Value::String(text)) => Some(text.clone()),
         Some(Value::Number(number)) => Some(number.to_string()),
         _ => None,
     };
-    let key = |name: &str| text(connection.and_then(|map| map.get(name)));
+    let key = |name: &str| text(connection.as_ref().and_then(|map| map.get(name)));
     let identity = serde_json::json!([
         stack_id,
         logical_id,
@@ -182,6 +182,10 @@ mod tests {
         assert_eq!(
             id(&json!({"DBSecret": "s", "Connection": {"Port": 5432}})),
             id(&json!({"DBSecret": "s", "Connection": {"Port": "5432", "WaitFor": 5}}))
+        );
+        assert_eq!(
+            id(&json!({"DBSecret": "s", "Connection": {"Host": "h"}})),
+            id(&json!({"DBSecret": "s", "Connection": "{\"Host\":\"h\"}"}))
         );
         let others = [
             json!({"DBSecret": "t"}),

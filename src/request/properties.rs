@@ -70,7 +70,13 @@ pub fn read(properties: &Map<String, Value>) -> Result<Desired, Vec<PropertyErro
 /// Reads what a Delete needs; whatever is unreadable counts as not there.
 pub fn read_for_delete(properties: &Map<String, Value>) -> Desired {
     let mut reader = Reader { properties, errors: Vec::new() };
-    reader.desired()
+    let mut desired = reader.desired();
+    match extensions::read_for_delete(properties) {
+        Some(extensions) => desired.extensions = extensions,
+        // An entry whose name is unreadable may be any of them, and may be meant to stay.
+        None => desired.on_delete.policy = Policy::Retain,
+    }
+    desired
 }
 
 fn refused_name(name: &str, value: &Value) -> Option<PropertyError> {
@@ -239,6 +245,7 @@ fn advice(why: &check::Refused) -> &'static str {
             "keep the password in a secret, or send a SCRAM verifier, which reveals none"
         }
         check::Refused::TransactionCommand(_) => "leave it out",
+        check::Refused::ClientCopy => "write the rows as INSERT",
         check::Refused::Nul => "PostgreSQL cannot store it",
     }
 }
@@ -323,6 +330,23 @@ mod tests {
         assert!(!desired.acts_on_delete());
         let drop = read_for_delete(&map(json!({"OnDelete": "Drop", "Connection": {"Port": "x"}})));
         assert!(drop.acts_on_delete());
+        let policy = |entry: Value| {
+            let properties = map(json!({"OnDelete": "Drop", "Extensions": [entry]}));
+            let desired = read_for_delete(&properties);
+            desired
+                .extensions
+                .first()
+                .and_then(|it| it.on_delete)
+                .unwrap_or(desired.on_delete.policy)
+        };
+        assert_eq!(policy(json!("hstore")), Policy::Drop);
+        for entry in [
+            json!({"Name": "hstore", "OnDelete": "Retain", "NewKey": "x"}),
+            json!({"Name": "hstore", "OnDelete": "Archive"}),
+            json!({"Name": {"Ref": "x"}, "OnDelete": "Drop"}),
+        ] {
+            assert_eq!(policy(entry.clone()), Policy::Retain, "{entry}");
+        }
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub enum Refused {
     /// The text would end the transaction that protects it.
     #[error("it holds `{0}`, but the list runs in one transaction of its own")]
     TransactionCommand(String),
+    /// There is no data stream beside the text.
+    #[error("it copies from or to the client (`STDIN`, `STDOUT`), which is not here")]
+    ClientCopy,
     /// PostgreSQL cannot store the character U+0000.
     #[error("it holds the character U+0000")]
     Nul,
@@ -30,6 +33,9 @@ pub fn statement(sql: &str) -> Result<(), Refused> {
     if tokens.windows(2).any(|pair| is_password(pair[0], pair[1])) {
         return Err(Refused::InlinePassword);
     }
+    if tokens.split(|&token| token == Token::Semicolon).any(copies_to_client) {
+        return Err(Refused::ClientCopy);
+    }
     match transaction_command(&tokens) {
         Some(word) => Err(Refused::TransactionCommand(word.to_uppercase())),
         None => Ok(()),
@@ -38,6 +44,12 @@ pub fn statement(sql: &str) -> Result<(), Refused> {
 
 fn is_word(token: Token<'_>, word: &str) -> bool {
     matches!(token, Token::Word(found) if found.eq_ignore_ascii_case(word))
+}
+
+/// `COPY … FROM STDIN` and `COPY … TO STDOUT`, as `pg_dump` writes them.
+fn copies_to_client(statement: &[Token<'_>]) -> bool {
+    statement.first().is_some_and(|&first| is_word(first, "copy"))
+        && statement.iter().any(|&it| is_word(it, "stdin") || is_word(it, "stdout"))
 }
 
 /// `PASSWORD '…'`, but for a SCRAM verifier, which is no password.
@@ -102,6 +114,14 @@ mod tests {
         ] {
             assert_eq!(statement(sql), Ok(()), "{sql}");
         }
+    }
+
+    #[test]
+    fn a_copy_that_needs_a_client_is_refused() {
+        let refused = Err(Refused::ClientCopy);
+        assert_eq!(statement("SELECT 1; COPY t (a) FROM stdin;"), refused);
+        assert_eq!(statement("COPY t TO STDOUT"), refused);
+        assert_eq!(statement("COPY t FROM 's3'; SELECT 'stdin'"), Ok(()));
     }
 
     #[test]
