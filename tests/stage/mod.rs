@@ -91,13 +91,18 @@ impl Stage {
         answer["Reason"].as_str().unwrap().to_owned()
     }
 
-    /// `name=version` of all extensions, but plpgsql.
+    /// See [`extensions`].
     pub fn extensions(&self) -> String {
-        self.database.admin().value(
-            "SELECT coalesce(string_agg(extname || '=' || extversion, ',' ORDER BY extname), '') \
-             FROM pg_extension WHERE extname <> 'plpgsql'",
-        )
+        extensions(&self.database)
     }
+}
+
+/// `name=version` of all extensions, but plpgsql.
+pub fn extensions(database: &Database) -> String {
+    database.admin().value(
+        "SELECT coalesce(string_agg(extname || '=' || extversion, ',' ORDER BY extname), '') \
+         FROM pg_extension WHERE extname <> 'plpgsql'",
+    )
 }
 
 pub fn function(server: &Server, secrets: &Secrets) -> FunctionOptions {

@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
@@ -104,6 +104,23 @@ pub fn children_of(parent: u32) -> Vec<u32> {
             .filter(is_child)
             .collect(),
     }
+}
+
+/// The command lines of all processes that have to do with `folder`: they work below it, or it is
+/// among their arguments or in their environment. Those of other users are found as far as this one
+/// may look. Linux only.
+pub fn of_folder(folder: &Path) -> Vec<String> {
+    let name = folder.as_os_str().as_encoded_bytes();
+    let mentions = |text: &[u8]| text.windows(name.len()).any(|part| part == name);
+    let command_line = |process: PathBuf| {
+        let line = fs::read(process.join("cmdline")).unwrap_or_default();
+        let is_inside = fs::read_link(process.join("cwd")).is_ok_and(|it| it.starts_with(folder));
+        let is_told = fs::read(process.join("environ")).is_ok_and(|it| mentions(&it));
+        (is_inside || is_told || mentions(&line))
+            .then(|| String::from_utf8_lossy(&line).replace('\0', " "))
+    };
+    let processes = fs::read_dir("/proc").expect("list the processes");
+    processes.filter_map(|entry| command_line(entry.ok()?.path())).collect()
 }
 
 /// Sends a signal (`KILL`, `QUIT`, …) to exactly these processes; false if one was gone.

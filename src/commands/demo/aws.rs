@@ -1,4 +1,4 @@
-//! MiniStack, the stand-in for AWS, and the calls to it that the demo makes.
+//! MiniStack, the stand-in for AWS, and the calls to it that the demo and the tests make.
 //!
 //! The calls are plain HTTP without a signature, which MiniStack allows and
 //! which spares three more SDKs. Its environment is what the function inherits,
@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::guard::Guard;
-use super::missing::Programs;
 use super::xml;
 
 /// MiniStack is ready after half a second where nothing else runs.
@@ -33,13 +32,13 @@ pub struct Aws {
 
 impl Aws {
     /// Starts it; `authority` is the certificate file that the function is to trust.
-    pub async fn start(guard: &Guard, programs: &Programs, authority: &str) -> Result<Self> {
+    pub async fn start(guard: &Guard, ministack: &Path, authority: &Path) -> Result<Self> {
         let folder = guard.make_folder("aws", None)?;
         let port = super::free_port()?;
         let url = format!("http://127.0.0.1:{port}");
         let log_path = folder.join("log");
         let log = File::create(&log_path).context("make MiniStack's log")?;
-        let mut process = Guard::command(&folder, "KILL", &programs.ministack, None)
+        let mut process = Guard::command(&folder, "KILL", ministack, None)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", &folder)
@@ -146,6 +145,14 @@ impl Aws {
             bail!("{action} failed: {}", xml::text(&text, "Message"));
         }
         Ok(text)
+    }
+}
+
+/// As the template names this machine's processor, for which `bootstrap` was built.
+pub fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        other => other,
     }
 }
 

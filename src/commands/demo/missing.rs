@@ -107,7 +107,8 @@ fn id(arguments: &[&str]) -> Option<u32> {
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
-fn ministack() -> Result<PathBuf, String> {
+/// Where MiniStack is, or what installs it.
+pub fn ministack() -> Result<PathBuf, String> {
     const VARIABLE: &str = "EXECUTE_SQL_MINISTACK";
     const INSTALL: &str = "pip install ministack==1.5.33";
     if let Some(path) = std::env::var_os(VARIABLE).filter(|it| !it.is_empty()) {

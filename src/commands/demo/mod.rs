@@ -5,13 +5,15 @@
 //! `bootstrap`. It uses no account, no credentials and no server of the user's,
 //! and nothing of it stays: see [`guard`]. It is told for a person to read; exit
 //! code and the stack's own words are what a test can rely on.
+//!
+//! The tests use [`guard`], [`aws`] and [`stack`] too, to bring other stacks up there.
 
-mod aws;
+pub mod aws;
 mod certificates;
-mod guard;
+pub mod guard;
 mod missing;
 mod postgres;
-mod stack;
+pub mod stack;
 mod xml;
 
 use std::io::Write;
@@ -23,11 +25,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
-use aws::Aws;
+use aws::{Aws, architecture};
 use guard::Guard;
 use missing::Programs;
+pub use missing::ministack;
 use postgres::{DATABASE, MASTER, Offer, Server};
-use stack::Stack;
+use stack::{Event, Stack};
 
 /// What `demo` can be told.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,6 +39,8 @@ pub struct Options {
     pub keep: bool,
 }
 
+const TEMPLATE: &str = include_str!("../../../cfn/quickstart.yaml");
+const STACK: &str = "demo";
 const BUCKET: &str = "demo-code";
 const KEY: &str = "bootstrap.zip";
 const SECRET: &str = "demo/database";
@@ -64,7 +69,7 @@ async fn show(options: &Options, guard: &Guard, programs: &Programs) -> Result<(
     let offer = server.offer().await?;
     tell_server(&server, &offer, begun.elapsed());
     let begun = Instant::now();
-    let aws = Aws::start(guard, programs, &server.authority).await?;
+    let aws = Aws::start(guard, &programs.ministack, Path::new(&server.authority)).await?;
     tell(format_args!("  MiniStack at {} ({})", aws.url, seconds(begun.elapsed())));
     let begun = Instant::now();
     let size = aws.upload(&programs.bootstrap, BUCKET, KEY).await?;
@@ -75,9 +80,9 @@ async fn show(options: &Options, guard: &Guard, programs: &Programs) -> Result<(
 
     let Offer { postgis, pgcrypto } = &offer;
     tell(format_args!(
-        "\nCreating stack demo from cfn/quickstart.yaml: PostGIS {postgis}, pgcrypto {pgcrypto}"
+        "\nCreating stack {STACK} from cfn/quickstart.yaml: PostGIS {postgis}, pgcrypto {pgcrypto}"
     ));
-    let parameters = [
+    let mut parameters = vec![
         ("CodeBucket", BUCKET),
         ("CodeKey", KEY),
         ("Architecture", architecture()),
@@ -85,12 +90,15 @@ async fn show(options: &Options, guard: &Guard, programs: &Programs) -> Result<(
         ("PostgisVersion", postgis),
         ("PgcryptoVersion", pgcrypto),
     ];
-    let mut stack = Stack::create(&aws, &parameters).await?;
+    let mut stack = Stack::create(&aws, STACK, TEMPLATE, &parameters).await?;
+    follow(&mut stack, "CREATE_COMPLETE").await?;
     tell_outputs(&stack).await?;
     tell_queries(&server).await?;
 
     tell(format_args!("\nUpdating it: AnotherExtension={MORE}"));
-    stack.update(&parameters, &[("AnotherExtension", MORE)]).await?;
+    parameters.push(("AnotherExtension", MORE));
+    stack.update(TEMPLATE, &parameters).await?;
+    follow(&mut stack, "UPDATE_COMPLETE").await?;
     tell_outputs(&stack).await?;
     if options.keep {
         return keep(guard.folder(), &server, &aws).await;
@@ -98,6 +106,7 @@ async fn show(options: &Options, guard: &Guard, programs: &Programs) -> Result<(
 
     tell("\nDeleting it");
     stack.delete().await?;
+    follow(&mut stack, "DELETE_COMPLETE").await?;
     tell_what_stayed(&server).await
 }
 
@@ -118,6 +127,32 @@ fn tell_server(server: &Server, offer: &Offer, took: Duration) {
         ));
         tell(format_args!("    (to have it restricted as on RDS: {line})"));
     }
+}
+
+/// Tells the events of a stack until it has the wanted status. Any other end is an error, told
+/// together with the function's log.
+async fn follow(stack: &mut Stack<'_>, wanted: &str) -> Result<()> {
+    let ended = stack.end(tell_event).await;
+    if ended.as_ref().is_ok_and(|status| status == wanted) {
+        return Ok(());
+    }
+    match stack.log().await {
+        Ok(lines) if lines.is_empty() => tell("\nThe function has logged nothing."),
+        Ok(lines) => tell(format_args!("\nThe function's log:\n  {}", lines.join("\n  "))),
+        Err(error) => tell(format_args!("\nThe function's log cannot be read: {error}")),
+    }
+    let status = ended?;
+    // Those that follow come from the first.
+    let first = stack.events.iter().find(|it| it.status.ends_with("_FAILED"));
+    let first = first.map(|it| format!(": {}: {}", it.resource, it.reason)).unwrap_or_default();
+    bail!("stack `{STACK}` is {status}, not {wanted}{first}")
+}
+
+fn tell_event(event: &Event) {
+    let Event { time, resource, status, reason, .. } = event;
+    let time = time.get(11..19).unwrap_or(time);
+    let line = format!("{time}  {resource:<8}  {status:<35} {reason}");
+    tell(format_args!("  {}", line.trim_end()));
 }
 
 async fn tell_outputs(stack: &Stack<'_>) -> Result<()> {
@@ -203,14 +238,6 @@ async fn interrupted() -> Result<&'static str> {
         _ = hangup.recv() => "SIGHUP",
     };
     Ok(name)
-}
-
-/// As the template names this machine's processor, for which `bootstrap` was built.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "aarch64" => "arm64",
-        other => other,
-    }
 }
 
 /// A port that nobody listens on now.
