@@ -94,6 +94,12 @@ impl Failure {
             Self::Properties(_) | Self::Gone | Self::Superseded => return None,
             Self::Secret(error) => error.hint(),
             Self::Connect(error) => return error.hint(),
+            Self::Inspect(InspectError::Sql(error))
+                if error.sqlstate.as_deref() == Some("42501") =>
+            {
+                "The ledger (schema `execute_sql`) belongs to the role that used this database first: \
+                 use its login, or GRANT that role to this one."
+            }
             Self::Inspect(InspectError::Sql(error)) | Self::Ledger(error) => return error.hint(),
             Self::Inspect(InspectError::NewerLedger(_)) => {
                 "Deploy the newer release of the function."
@@ -128,8 +134,10 @@ impl Failure {
         matches!(self.sqlstate(), Some("55P03" | "40P01"))
     }
 
-    fn sqlstate(&self) -> Option<&str> {
+    /// What the server called it.
+    pub fn sqlstate(&self) -> Option<&str> {
         match self {
+            Self::Connect(ConnectError::Refused(_, error)) => error.sqlstate.as_deref(),
             Self::Apply(error) => error.source.sqlstate.as_deref(),
             Self::Ledger(error) | Self::Inspect(InspectError::Sql(error)) => {
                 error.sqlstate.as_deref()

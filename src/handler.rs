@@ -350,3 +350,28 @@ fn has_work(desired: &Desired) -> bool {
     let has_target = desired.secret.is_some() || desired.connection.host.is_some();
     desired.acts_on_delete() && has_target
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn within(limit: Duration) -> Budget {
+        Budget::new(Instant::now() + limit)
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_failure_like_any_other() {
+        let budget = within(Duration::from_secs(60));
+        budget.doing("dividing");
+        let result = guarded(&budget, async { panic!("by zero") }).await;
+        assert_eq!(result.unwrap_err().to_string(), "internal error: by zero (while dividing)");
+    }
+
+    #[tokio::test]
+    async fn work_that_does_not_end_is_a_failure_that_says_what_it_was() {
+        let budget = within(Duration::from_millis(10));
+        budget.doing("waiting");
+        let result = guarded(&budget, std::future::pending()).await;
+        assert!(result.unwrap_err().to_string().starts_with("the time ran out while waiting"));
+    }
+}

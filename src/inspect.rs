@@ -33,10 +33,14 @@ pub struct Question<'a> {
     pub logical_id: &'a str,
     /// The request at hand.
     pub request_id: &'a str,
+    /// Hash of its properties.
+    pub properties_sha256: &'a str,
     /// SQL that runs first in the same round trip, for its effect and one value.
     pub first: &'a str,
     /// Whether objects are to be removed, so that it matters who else has them.
     pub removing: bool,
+    /// Whether it matters if the resource was like this before.
+    pub returning: bool,
 }
 
 impl Question<'_> {
@@ -170,6 +174,15 @@ fn ledger(question: &Question<'_>) -> String {
         // Only a removal asks; it is a look at every row.
         "true"
     };
+    let returning = if question.returning {
+        format!(
+            "SELECT 'returning' FROM execute_sql.request WHERE {ours} AND status = 'success' \
+             AND properties_sha256 = {} AND request_id <> {request} LIMIT 1;\n",
+            literal(question.properties_sha256)
+        )
+    } else {
+        String::new()
+    };
     let ids = if question.removing { "array_to_json(physical_ids)" } else { "NULL" };
     format!(
         "SELECT 'resource', version, current_physical_id, {ids}, \
@@ -178,8 +191,8 @@ fn ledger(question: &Question<'_>) -> String {
          extract(epoch FROM tombstone_at) FROM execute_sql.resource WHERE {ours};\n\
          SELECT 'object', kind, name, oid, origin, physical_id, {shared}, id \
          FROM execute_sql.object WHERE {ours};\n\
-         SELECT 'request', status, properties_sha256, data, reason \
-         FROM execute_sql.request WHERE {ours} AND request_id = {request};\n"
+         SELECT 'request', status, properties_sha256, data, reason, request_type \
+         FROM execute_sql.request WHERE {ours} AND request_id = {request};\n{returning}"
     )
 }
 
@@ -246,6 +259,7 @@ fn read_row(observed: &mut Observed, row: &Row) -> Result<bool, InspectError> {
         }),
         "request" => {
             ledger.request = Some(StoredRequest {
+                request_type: row.text(5)?,
                 status: match row.text(1)?.as_str() {
                     "success" => Status::Success,
                     "failed" => Status::Failed,
@@ -256,6 +270,7 @@ fn read_row(observed: &mut Observed, row: &Row) -> Result<bool, InspectError> {
                 reason: row.optional(4),
             });
         }
+        "returning" => ledger.returning = true,
         "offered" => observed.offered = Some(row.json(1)?),
         _ => return Ok(false),
     }

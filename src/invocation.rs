@@ -1,8 +1,9 @@
-//! A plain call: `{"Action", "Properties", "Environment", "BuildId", "RunId"}`.
+//! A plain call: `{"Action", "Name", "Properties", "Environment", "BuildId", "RunId"}`.
 //!
 //! State machines, pipelines and people call the function like this. There is no
 //! stack, so the ledger keeps such work, like that of the command line, under
-//! one name of its own; a `RunId` that comes twice is the same request.
+//! a stack name of its own, and `Name` tells several desired states of one
+//! database apart. A `RunId` that comes twice is the same request.
 
 use serde_json::{Map, Value, json};
 
@@ -39,7 +40,7 @@ const ACTIONS: [(&str, Action); 4] = [
     ("Deprovision", Action::Deprovision),
 ];
 
-const KEYS: [&str; 5] = ["Action", "Properties", "Environment", "BuildId", "RunId"];
+const KEYS: [&str; 6] = ["Action", "Name", "Properties", "Environment", "BuildId", "RunId"];
 
 /// A call, read.
 #[derive(Debug, Clone)]
@@ -78,15 +79,21 @@ pub fn read(event: &Value, request_id: &str) -> Result<Invocation, Failure> {
         None if action == Action::Deprovision => &empty,
         _ => return Err(wrong("`Properties` is missing or no map")),
     };
-    let label = |key: &str| map.get(key).and_then(Value::as_str).map(str::to_owned);
-    let run_id = label("RunId");
+    let label = |key: &str| match map.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Value::Number(number)) => Ok(Some(number.to_string())),
+        Some(_) => Err(wrong(&format!("`{key}` is no text"))),
+    };
+    let run_id = label("RunId")?;
     let ids = Ids {
         stack_id: NO_STACK.into(),
         request_id: run_id.clone().unwrap_or_else(|| request_id.to_owned()),
-        logical_resource_id: NO_LOGICAL_ID.into(),
+        logical_resource_id: label("Name")?.unwrap_or_else(|| NO_LOGICAL_ID.into()),
         physical_resource_id: None,
     };
-    let labels = Labels { environment: label("Environment"), build_id: label("BuildId"), run_id };
+    let labels = Labels { environment: label("Environment")?, build_id: label("BuildId")?, run_id };
     Ok(Invocation {
         action,
         desired: desired(action, properties).map_err(Failure::Properties)?,
@@ -120,6 +127,7 @@ impl Invocation {
     pub fn report(&self, outcome: &Outcome) -> Value {
         json!({
             "Action": format!("{:?}", self.action),
+            "Name": self.ids.logical_resource_id,
             "RunId": self.ids.request_id,
             "Changed": outcome.changed,
             "Reason": outcome.reason,

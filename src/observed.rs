@@ -122,6 +122,10 @@ pub struct Ledger {
     /// This very request, if it came before.
     #[serde(default)]
     pub request: Option<StoredRequest>,
+    /// Whether the resource was brought to these very properties before, by another request:
+    /// a stack rolls back, or its owner goes back.
+    #[serde(default)]
+    pub returning: bool,
     /// The newest Delete's mark for what came before it.
     #[serde(default)]
     pub tombstone: Option<Tombstone>,
@@ -172,6 +176,8 @@ pub enum Origin {
 /// A request that was taken up before.
 #[derive(Debug, Clone, Deserialize)]
 pub struct StoredRequest {
+    /// `Create`, `Update` or `Delete`.
+    pub request_type: String,
     /// Whether it ended, and how.
     pub status: Status,
     /// Hash of the properties it had then.

@@ -22,6 +22,14 @@ pub struct Outcome {
     pub plan: Plan,
 }
 
+impl Outcome {
+    /// Corrects what is there after the fact.
+    pub fn set_after(&mut self, after: &BTreeMap<String, Installed>) {
+        let listed = listed(&versions(after), ",", MAX_EXTENSIONS);
+        self.data.insert("ExtensionsAfter".into(), listed);
+    }
+}
+
 /// Bounds in bytes as they stand in JSON; together with the keys about 1.9 kB.
 const MAX_EXTENSIONS: usize = 400;
 const MAX_PLAN: usize = 500;

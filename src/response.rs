@@ -163,7 +163,7 @@ mod tests {
                 (name, crate::observed::Installed { version, schema: String::new(), oid: 1, relocatable: false })
             }).collect();
             let steps = sql.into_iter().map(|sql| Step::RunSql { moment: Moment::OnCreate, number: 1, sql });
-            let plan = Plan { steps: steps.collect(), claims: Vec::new() };
+            let plan = Plan { steps: steps.collect(), claims: Vec::new(), notes: Vec::new() };
             let data = data(&Facts { before: &before, after: &before.installed, plan: &plan,
                 changed: success, duration_ms: u128::MAX });
             let keys = data.len();

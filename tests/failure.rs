@@ -393,6 +393,67 @@ fn a_lock_is_waited_for_in_attempts_that_let_others_pass() {
 }
 
 #[test]
+fn the_delete_after_a_create_that_never_had_a_chance_succeeds() {
+    let stage = Stage::new();
+    let server = Server::shared();
+    let admin = stage.database.admin();
+    let role = format!("r_{}", &stage.database.name[stage.database.name.len() - 12..]);
+    admin.exec(&format!("CREATE ROLE {role} LOGIN PASSWORD 'weak-passw0rd'"));
+    let weak = server.secret_json_for(&role, "weak-passw0rd", &stage.database.name);
+    stage.secrets.put("weak", &weak);
+    let mut nowhere = server.secret_json(&stage.database);
+    nowhere["dbname"] = json!("no_such_database");
+    stage.secrets.put("nowhere", &nowhere);
+    let fails_and_goes = |secret: &str| {
+        let mut stack = stage.stack();
+        let create = stack.create(stage.properties(json!({
+            "DBSecret": secret, "Extensions": ["hstore"], "OnDelete": "Drop",
+        })));
+        let reason = stage.fail(&create);
+        let delete = stack.settle(&stage.receiver.answer_to(&create)).event();
+        stage.succeed(&mut stack, &delete);
+        reason
+    };
+    assert!(fails_and_goes("weak").contains("(42501)"));
+    assert!(fails_and_goes("nowhere").contains("(3D000)"));
+    // Now there is a ledger, and it belongs to the master.
+    let mut stack = stage.stack();
+    let create = stack.create(stage.properties(json!({ "Extensions": ["pgcrypto"] })));
+    stage.succeed(&mut stack, &create);
+    assert!(fails_and_goes("weak").contains("belongs to the role that used this database first"));
+}
+
+#[test]
+fn the_end_of_the_time_leaves_no_session_behind() {
+    let stage = Stage::with(Server::shared(), |it| it.timeout(Duration::from_secs(12)));
+    // Each statement is short enough for the server's own limit; all of them are not.
+    let sleeps = "SELECT pg_sleep(4);".repeat(8);
+    let create = stage.stack().create(stage.properties(json!({ "OnCreate": sleeps })));
+    let reason = stage.fail(&create);
+    assert!(reason.contains("the time ran out while running"), "{reason}");
+    let sessions = "SELECT count(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND application_name LIKE 'execute-sql/%'";
+    wait_until("its session is gone", || stage.database.admin().value(sessions) == "0");
+}
+
+#[test]
+fn the_function_killed_between_commit_and_answer_answers_when_it_is_run_again() {
+    let stage = Stage::new();
+    stage.database.admin().exec("CREATE TABLE count (n int); ALTER TABLE count OWNER TO postgres");
+    let mut stack = stage.stack();
+    let create =
+        stack.create(stage.properties(json!({ "OnCreate": "INSERT INTO count VALUES (1)" })));
+    stage.receiver.behave(&[Behaviour::Hang]);
+    let pending = stage.function.start_invoke(create.to_string().as_bytes());
+    stage.receiver.wait_for(1, GENEROUS);
+    stage.function.kill();
+    assert_eq!(pending.wait(), Invocation::Died);
+    stage.function.invoke(create.to_string().as_bytes()).returned();
+    assert_eq!(stage.receiver.answer_to(&create)["Status"], "SUCCESS");
+    assert_eq!(stage.database.admin().value("SELECT count(*) FROM count"), "1");
+}
+
+#[test]
 fn a_reader_is_connected_to_once_more_and_then_named() {
     let settings = Settings::default().conf("log_connections = on").conf("wal_level = replica");
     let server = Server::private(&settings);
@@ -503,5 +564,4 @@ fn an_error_text_of_five_thousand_bytes_fits_into_an_answer() {
     let reason = stage.fail(&create);
     assert!(reason.contains("🐘") && reason.contains("request "), "{reason}");
     assert!(stage.receiver.requests()[0].body.len() > 4000);
-    let _ = GENEROUS;
 }

@@ -7,7 +7,7 @@ mod stage;
 mod support;
 
 use serde_json::json;
-use stage::{SOON, Stage, data};
+use stage::{Stage, data};
 use support::{Next, Server};
 
 #[test]
@@ -134,6 +134,92 @@ fn a_failed_update_is_rolled_back_with_the_old_properties() {
     let rollback = stack.settle(&stage.receiver.answer_to(&update)).event();
     stage.succeed(&mut stack, &rollback);
     assert_eq!(stage.extensions(), "pg_trgm=1.5");
+}
+
+#[test]
+fn a_stack_rolls_back_after_an_update_that_had_succeeded() {
+    let stage = Stage::new();
+    stage.database.admin().exec("CREATE TABLE count (n int); ALTER TABLE count OWNER TO postgres");
+    let wanted = |version: &str, statement: &str| {
+        stage.properties(json!({ "PluginsMap": {"pg_trgm": version}, "OnUpdate": statement }))
+    };
+    let mut stack = stage.stack();
+    let create = stack.create(wanted("1.4", "SELECT 1"));
+    stage.succeed(&mut stack, &create);
+    let update = stack.update(wanted("1.5", "INSERT INTO count VALUES (1)"));
+    stage.succeed(&mut stack, &update);
+    let update = stack.update(wanted("1.6", "INSERT INTO count VALUES (2)"));
+    stage.succeed(&mut stack, &update);
+    // Another resource failed. The version cannot go back, and what ran then must not run again.
+    let rollback = stack.roll_back();
+    let answer = stage.ask(&rollback);
+    assert_eq!(answer["Status"], "SUCCESS", "{answer:#}");
+    let reason = answer["Reason"].as_str().unwrap();
+    assert!(reason.contains("extension pg_trgm stays at 1.6, newer than 1.5"), "{reason}");
+    let rows = "SELECT string_agg(n::text, ',' ORDER BY n) FROM count";
+    assert_eq!(stage.database.admin().value(rows), "1,2");
+    assert_eq!(data(&answer, "ExtensionsAfter"), "pg_trgm=1.6,plpgsql=1.0");
+}
+
+#[test]
+fn a_request_id_that_is_used_again_later_is_not_taken_for_a_repetition() {
+    let stage = Stage::new();
+    let mut stack = stage.stack();
+    let wanted = |names: &[&str]| stage.properties(json!({ "Extensions": names }));
+    let create = stack.create(wanted(&["hstore"]));
+    stage.succeed(&mut stack, &create);
+    let first = stack.update(wanted(&["hstore", "citext"]));
+    stage.succeed(&mut stack, &first);
+    let back = stack.roll_back();
+    stack.settle(&stage.ask(&back));
+    stage.database.master().exec("DROP EXTENSION citext");
+    let mut again = stack.update(wanted(&["hstore", "citext"]));
+    again["RequestId"] = first["RequestId"].clone();
+    assert_eq!(stage.ask(&again)["Status"], "SUCCESS");
+    assert_eq!(stage.extensions(), "citext=1.6,hstore=1.8");
+}
+
+#[test]
+fn what_came_along_with_an_extension_goes_with_the_resource_after_a_replacement() {
+    let stage = Stage::new();
+    let wanted = |connection: serde_json::Value| {
+        stage.properties(json!({
+            "Extensions": [{"Name": "earthdistance", "Schema": "geo"}], "OnDelete": "Drop",
+            "Connection": connection,
+        }))
+    };
+    let mut stack = stage.stack();
+    let create = stack.create(wanted(json!({})));
+    stage.succeed(&mut stack, &create);
+    let update = stack.update(wanted(json!({ "Host": "127.0.0.1" })));
+    let cleanup = stack.settle(&stage.ask(&update)).event();
+    stage.succeed(&mut stack, &cleanup);
+    assert_eq!(stage.extensions(), "cube=1.5,earthdistance=1.1");
+    let delete = stack.delete();
+    stage.succeed(&mut stack, &delete);
+    assert_eq!(stage.extensions(), "");
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = 'geo'";
+    assert_eq!(stage.database.admin().value(schemas), "0");
+}
+
+#[test]
+fn calls_by_hand_are_told_apart_by_name_and_end_only_what_they_name() {
+    let stage = Stage::new();
+    let call = |action: &str, run: &str, name: &str, extension: &str| {
+        let event = json!({
+            "Action": action, "RunId": run, "Name": name,
+            "Properties": stage.properties(json!({ "Extensions": [extension], "OnDelete": "Drop" })),
+        });
+        stage.function.invoke(event.to_string().as_bytes()).returned()
+    };
+    call("Apply", "1", "a", "hstore");
+    call("Apply", "2", "b", "citext");
+    call("Apply", "3", "b", "pg_trgm");
+    // The same run ends what another task of it had begun; it is another request.
+    assert_eq!(call("Deprovision", "3", "b", "pg_trgm")["Changed"], true);
+    assert_eq!(stage.extensions(), "citext=1.6,hstore=1.8");
+    call("Deprovision", "4", "a", "hstore");
+    assert_eq!(stage.extensions(), "citext=1.6");
 }
 
 #[test]
@@ -438,5 +524,4 @@ fn an_inspection_costs_at_most_two_round_trips() {
     stage.ask(&event);
     let with_many = proxied.round_trips() - first;
     assert!(with_many <= first + 1, "{with_many} instead of {first}");
-    let _ = SOON;
 }

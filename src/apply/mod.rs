@@ -77,7 +77,7 @@ impl ApplyError {
     pub fn hint(&self) -> Option<String> {
         match self.source.sqlstate.as_deref() {
             Some(crate::ledger::TRANSACTION_ENDED) => Some(
-                "Leave COMMIT, ROLLBACK and BEGIN out of the statements, also inside of DO blocks."
+                "Leave COMMIT, ROLLBACK, BEGIN, RESET ALL and DISCARD out of the statements."
                     .into(),
             ),
             _ => self.source.hint(),

@@ -101,7 +101,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Source {
     /// The properties of the resource, as YAML or JSON
-    #[arg(long, value_name = "FILE", required_unless_present = "template")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["template", "tfvars"])]
     pub file: Option<PathBuf>,
     /// A CloudFormation template, YAML or JSON, as `cdk synth` writes it
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
@@ -112,9 +112,21 @@ pub struct Source {
     /// The value of a template parameter; may be given often
     #[arg(long = "parameter", value_name = "NAME=VALUE", requires = "template")]
     pub parameters: Vec<String>,
+    /// A name that tells several desired states of one database apart, in its ledger; by default
+    /// the resource's logical id, or "default"
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Not supported yet
+    #[arg(long, value_name = "FILE", hide = true, value_parser = not_yet)]
+    pub tfvars: Option<String>,
     /// The server and login, as postgresql://user:password@host:port/database?sslmode=verify-full
     #[arg(long, value_name = "URL", env = "EXECUTE_SQL_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
+}
+
+/// Refuses an option that has a name but no work yet.
+fn not_yet(_: &str) -> Result<String, String> {
+    Err("this option is not supported yet".to_owned())
 }
 
 /// Labels for the audit, and the gate.
@@ -129,6 +141,9 @@ pub struct RunLabels {
     /// The run, for the audit; the same id again is the same request
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
+    /// Not supported yet
+    #[arg(long, value_name = "FILE", hide = true, value_parser = not_yet)]
+    pub audit: Option<String>,
     /// Refuse every environment but dev, unless `ALLOW_DB_PROVISION=true`
     #[arg(long)]
     pub require_approval: bool,

@@ -49,7 +49,7 @@ fn properties_of(source: &Source, server_is_given: bool) -> Result<(String, Map<
         let Value::Object(properties) = read(path)? else {
             bail!("`{}` is no map of properties", path.display());
         };
-        return Ok((NO_LOGICAL_ID.to_owned(), properties));
+        return Ok((source.name.clone().unwrap_or_else(|| NO_LOGICAL_ID.to_owned()), properties));
     }
     let Some(path) = &source.template else { bail!("name a --file or a --template") };
     let mut parameters = BTreeMap::new();
@@ -63,8 +63,10 @@ fn properties_of(source: &Source, server_is_given: bool) -> Result<(String, Map<
     if server_is_given {
         forget_secrets(&mut content);
     }
-    template::properties(&content, source.resource.as_deref(), &parameters)
-        .with_context(|| format!("reading `{}`", path.display()))
+    let found = template::properties(&content, source.resource.as_deref(), &parameters);
+    let (logical_id, properties) =
+        found.with_context(|| format!("reading `{}`", path.display()))?;
+    Ok((source.name.clone().unwrap_or(logical_id), properties))
 }
 
 /// With a server given by hand nobody needs to know what `DBSecret` would resolve to.

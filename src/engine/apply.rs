@@ -27,13 +27,13 @@ pub(super) async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failu
 
 async fn once(world: &World, task: &Task<'_>, since: &mut Option<f64>) -> Result<Outcome, Failure> {
     let session = login::open(world, task.desired, &task.options(false), task.budget).await?;
-    let observed = lock_and_observe(&session, task).await?;
+    let observed = lock_and_observe(&session, task, since).await?;
     if observed.server.in_recovery {
         return Err(Failure::Reader(observed.server.database));
     }
     let since = *since.get_or_insert(observed.server.now);
     if let Some(ledger) = &observed.ledger {
-        if let Some(outcome) = replayed(task, ledger) {
+        if let Some(outcome) = replayed(task, ledger, kind(task, &observed)) {
             return Ok(outcome);
         }
         if is_gone(task, ledger, since) {
@@ -77,7 +77,11 @@ async fn keep(
     look: &Look,
     since: f64,
 ) -> Result<Outcome, Failure> {
-    let outcome = task.outcome(look, false, "everything was as wanted".into());
+    let mut reason = look.plan.notes.clone();
+    if reason.is_empty() {
+        reason.push("everything was as wanted".into());
+    }
+    let outcome = task.outcome(look, false, reason.join("; "));
     // A stack's request has its own row and no step to tell of; a run by hand has labels.
     let by_hand = (task.trigger == Trigger::Call).then(|| AuditRow {
         action: "apply".into(),
@@ -85,17 +89,27 @@ async fn keep(
         duration_ms: task.started.elapsed().as_millis(),
         message: None,
     });
-    let sql = [
+    let claims = new_claims(look, entry.physical_id);
+    let ledger = look.observed.ledger.as_ref().filter(|it| entry.is_known(it) && claims.is_empty());
+    let work = match ledger {
+        Some(ledger) => vec![entry.kept(&outcome, ledger)],
+        None => vec![
+            entry.assert_wanted(since),
+            entry.claims(&claims, &[]),
+            entry.running(),
+            entry.applied(&outcome),
+        ],
+    };
+    // Losing these rows in a crash of the server costs a second look, no more.
+    let sql = format!(
+        "{}{}SET LOCAL synchronous_commit = off;{}{}COMMIT",
         schema(look),
-        // Losing these rows in a crash of the server costs a second look, no more.
-        "BEGIN; SET LOCAL synchronous_commit = off;".into(),
-        entry.claims(&new_claims(look, entry.physical_id), &[]),
-        entry.kept(&outcome, since, look.observed.ledger.as_ref()),
+        if ledger.is_some() { "BEGIN;".to_owned() } else { entry.begin() },
+        work.concat(),
         entry.audit(by_hand.as_slice()),
-        "COMMIT".into(),
-    ];
+    );
     task.budget.doing("writing the ledger");
-    let rows = session.run(&sql.concat()).await.map_err(Failure::Ledger)?;
+    let rows = session.run(&sql).await.map_err(Failure::Ledger)?;
     if rows.is_empty() { Err(Failure::Gone) } else { Ok(outcome) }
 }
 
@@ -171,7 +185,8 @@ fn outcome(task: &Task<'_>, look: &Look, applied: &Applied) -> Outcome {
         changed: true,
         duration_ms: task.started.elapsed().as_millis(),
     };
-    let steps: Vec<_> = look.plan.steps.iter().map(ToString::to_string).collect();
+    let steps = look.plan.steps.iter().map(ToString::to_string);
+    let steps: Vec<_> = steps.chain(look.plan.notes.iter().cloned()).collect();
     Outcome { data: data(&facts), reason: steps.join("; "), changed: true, plan: look.plan.clone() }
 }
 

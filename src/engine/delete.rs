@@ -32,19 +32,44 @@ pub async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
     }
 }
 
-fn incoming<'a>(task: &'a Task<'_>) -> &'a str {
-    task.ids.physical_resource_id.as_deref().unwrap_or_default()
+const NO_DATABASE: &str = "3D000";
+const NO_PRIVILEGE: &str = "42501";
+
+fn nothing_here(task: &Task<'_>, observed: Observed) -> Outcome {
+    let reason = "this resource had nothing here".to_owned();
+    task.outcome(&look_of(observed, Removal::default()), false, reason)
+}
+
+fn incoming<'a>(task: &'a Task<'_>) -> Option<&'a str> {
+    task.ids.physical_resource_id.as_deref()
 }
 
 async fn once(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
-    let session = login::open(world, task.desired, &task.options(false), task.budget).await?;
+    let opened = login::open(world, task.desired, &task.options(false), task.budget).await;
+    let session = match opened {
+        Err(failure) if failure.sqlstate() == Some(NO_DATABASE) => {
+            return Ok(Outcome {
+                reason: "the database does not exist".into(),
+                ..Outcome::default()
+            });
+        }
+        opened => opened?,
+    };
     task.budget.doing("reading the ledger");
-    let observed = inspect::observe(&session, &task.question("SELECT 1")).await?.observed;
+    let looked = inspect::observe(&session, &task.question("SELECT 1")).await;
+    let observed = match looked.map_err(Failure::from) {
+        // A login that may not even read the ledger has never made anything here.
+        Err(failure) if failure.sqlstate() == Some(NO_PRIVILEGE) => {
+            let reason = format!("nothing was removed: {failure}");
+            return Ok(Outcome { reason, ..Outcome::default() });
+        }
+        looked => looked?.observed,
+    };
     if observed.server.in_recovery {
         return Err(Failure::Reader(observed.server.database));
     }
     if let Some(ledger) = &observed.ledger {
-        if let Some(outcome) = replayed(task, ledger) {
+        if let Some(outcome) = replayed(task, ledger, RequestType::Delete) {
             return Ok(outcome);
         }
         if is_stale(task, ledger) {
@@ -52,15 +77,19 @@ async fn once(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
             return Ok(task.outcome(&look_of(observed, Removal::default()), false, reason.into()));
         }
     }
-    if scope(observed.ledger.as_ref(), task) == Scope::Whole {
+    if !matches!(scope(observed.ledger.as_ref(), task), Scope::Earlier(_)) {
         stop_others(&session, task, observed.ledger.is_some()).await?;
     }
-    let observed = lock_and_observe(&session, task).await?;
+    let observed = lock_and_observe(&session, task, &mut None).await?;
     let entry = task.entry(RequestType::Delete);
     if observed.ledger.is_none() {
-        // Nothing was ever made here. The tombstone is for a Create that comes late.
+        // Nothing was ever made here. The tombstone is for a Create that comes late; one that was
+        // not allowed to write a ledger either needs none.
         let sql = format!("{}\n{}", ledger::SCHEMA, entry.tombstone());
-        session.run(&sql).await.map_err(Failure::Ledger)?;
+        if let Err(error) = session.run(&sql).await {
+            tracing::warn!("no tombstone was left: {error}");
+            return Ok(nothing_here(task, observed));
+        }
     }
     let removed = remove(&session, task, observed).await;
     if let Err(failure) = &removed {
@@ -118,10 +147,11 @@ async fn remove(
     let reason = reason(&removal, &applied.left);
     let changed = !removal.plan.steps.is_empty();
     let only = match &removal.scope {
-        Scope::Whole => None,
+        Scope::Whole | Scope::Named => None,
         Scope::Earlier(id) => Some(id.clone()),
     };
-    let outcome = task.outcome(&look_of(observed, removal), changed, reason);
+    let mut outcome = task.outcome(&look_of(observed, removal), changed, reason);
+    outcome.set_after(&applied.after);
     task.budget.doing("committing");
     let sql = [
         task.budget.set_local(),

@@ -87,8 +87,10 @@ impl Task<'_> {
             stack_id: &self.ids.stack_id,
             logical_id: &self.ids.logical_resource_id,
             request_id: &self.ids.request_id,
+            properties_sha256: &self.properties_sha256,
             first,
             removing: self.trigger == Trigger::Stack(RequestType::Delete),
+            returning: self.trigger == Trigger::Stack(RequestType::Update),
         }
     }
 
@@ -123,7 +125,14 @@ impl Task<'_> {
     fn moment(&self, ledger: Option<&Ledger>) -> Option<Moment> {
         match self.trigger {
             Trigger::Stack(RequestType::Create) => Some(Moment::OnCreate),
-            Trigger::Stack(RequestType::Update) => Some(Moment::OnUpdate),
+            // Going back to what it was is no new change: its statements ran then, and a stack that
+            // rolls back must get there.
+            Trigger::Stack(RequestType::Update) => {
+                let back = ledger.is_some_and(|it| {
+                    it.returning || it.applied_sha256.as_ref() == Some(&self.properties_sha256)
+                });
+                (!back).then_some(Moment::OnUpdate)
+            }
             Trigger::Stack(RequestType::Delete) => Some(Moment::OnDelete),
             Trigger::Call => match ledger.and_then(|it| it.applied_sha256.as_deref()) {
                 None => Some(Moment::OnCreate),
@@ -196,13 +205,20 @@ async fn look_once(world: &World, task: &Task<'_>, with_statements: bool) -> Res
 }
 
 /// Takes the lock of the database and looks, both under it.
-async fn lock_and_observe(session: &Session, task: &Task<'_>) -> Result<Observed, Failure> {
+///
+/// `since` becomes the server's clock at the first look, before any wait.
+async fn lock_and_observe(
+    session: &Session,
+    task: &Task<'_>,
+    since: &mut Option<f64>,
+) -> Result<Observed, Failure> {
     let attempt = lock::attempt();
     let mut wait = Duration::from_millis(50);
     let mut told = false;
     loop {
         task.budget.doing("reading the catalog");
         let answer = inspect::observe(session, &task.question(&attempt)).await?;
+        since.get_or_insert(answer.observed.server.now);
         if answer.first.as_deref() == Some("t") {
             return Ok(answer.observed);
         }
@@ -216,7 +232,8 @@ async fn lock_and_observe(session: &Session, task: &Task<'_>) -> Result<Observed
             wait = (wait * 2).min(Duration::from_secs(1));
             if wait > Duration::from_millis(200) && !told {
                 told = true;
-                tracing::info!(database, "waiting for another run to end");
+                let holder = lock::holder(session).await.map_err(inspect::InspectError::from)?;
+                tracing::warn!(database, holder, "waiting for another run to end");
             }
             let got = session.value(&attempt).await.map_err(inspect::InspectError::from)?;
             if got.as_deref() == Some("t") {
@@ -226,11 +243,24 @@ async fn lock_and_observe(session: &Session, task: &Task<'_>) -> Result<Observed
     }
 }
 
-/// The stored answer, if this very request succeeded before with the same properties.
-fn replayed(task: &Task<'_>, ledger: &Ledger) -> Option<Outcome> {
+/// The stored answer, if this very request succeeded before with the same properties
+/// and the resource is still as it left it.
+///
+/// A request id may be used again: by CloudFormation when a failed deployment is
+/// retried, by a state machine for its next task.
+fn replayed(task: &Task<'_>, ledger: &Ledger, kind: RequestType) -> Option<Outcome> {
     let stored = ledger.request.as_ref().filter(|it| {
-        it.status == Status::Success && it.properties_sha256 == task.properties_sha256
+        it.status == Status::Success
+            && it.properties_sha256 == task.properties_sha256
+            // By hand the first run is a Create and the next an Update, whatever is asked.
+            && (it.request_type == RequestType::Delete.as_str()) == (kind == RequestType::Delete)
     })?;
+    let holds = kind == RequestType::Delete
+        || (ledger.applied_sha256.as_ref() == Some(&task.properties_sha256)
+            && ledger.current_physical_id.as_ref() == Some(&task.physical_id));
+    if !holds {
+        return None;
+    }
     tracing::info!("this request succeeded before; its answer is given again");
     Some(Outcome {
         data: stored.data.clone(),

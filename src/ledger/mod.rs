@@ -165,48 +165,46 @@ impl Entry<'_> {
         }
     }
 
-    /// Everything was as wanted: request and resource in one go, each row written once.
+    /// Everything was as wanted, of a resource that the ledger knows under the same id:
+    /// request and resource in one plain statement, for no request is more common.
     ///
-    /// Gives a row if the resource is still wanted; without one nothing of it counts.
-    /// Where the ledger knows the resource under the same id the statements are plain
-    /// ones, for this is the most common request of all.
-    pub fn kept(&self, outcome: &Outcome, since: f64, known: Option<&Ledger>) -> String {
-        let (current, sha) = (literal(self.physical_id), literal(&self.properties_sha256));
-        let known = known.filter(|it| {
-            it.current_physical_id.as_deref() == Some(self.physical_id)
-                && self.incoming_id.is_none_or(|id| id == self.physical_id)
-        });
+    /// Gives a row if the resource is still wanted; without one nothing is written. The
+    /// tombstone was looked at before; another one since then is another Delete.
+    pub fn kept(&self, outcome: &Outcome, known: &Ledger) -> String {
         let data = serde_json::to_string(&outcome.data).expect("strings always serialize");
-        let data = format!("{}::jsonb", literal(&data));
-        let reason = literal(&outcome.reason);
-        let Some(ledger) = known else {
-            return format!(
-                "{} ON CONFLICT (stack_id, logical_id) DO UPDATE SET {SEEN}, \
-                 current_physical_id = EXCLUDED.current_physical_id, \
-                 applied_sha256 = EXCLUDED.applied_sha256 \
-                 WHERE NOT execute_sql.is_gone(resource, {}, {}, to_timestamp({since:.6})) \
-                 RETURNING 'kept';\n{}",
-                self.insert_resource(&current, &sha),
-                literal(self.request_id),
-                self.event_at(),
-                self.request("'success'", &data, &reason),
-            );
-        };
-        let request = match ledger.request {
-            Some(_) => self.request("'success'", &data, &reason),
-            None => format!("{};\n", self.insert_request("'success'", &data, &reason)),
-        };
-        // The tombstone was looked at already; another one since then is another Delete.
-        let seen = nullable(ledger.tombstone.as_ref().map(|it| it.by.as_str()));
+        let seen = nullable(known.tombstone.as_ref().map(|it| it.by.as_str()));
         format!(
-            "UPDATE execute_sql.resource SET last_event_at = greatest(last_event_at, {}), \
-             applied_sha256 = {sha}, updated_at = clock_timestamp() \
-             WHERE stack_id = {} AND logical_id = {} AND tombstone_by IS NOT DISTINCT FROM {seen} \
-             RETURNING 'kept';\n{request}",
+            "WITH kept AS (UPDATE execute_sql.resource \
+             SET last_event_at = greatest(last_event_at, {}), applied_sha256 = {}, \
+             updated_at = clock_timestamp() WHERE stack_id = {} AND logical_id = {} \
+             AND tombstone_by IS NOT DISTINCT FROM {seen} RETURNING 'kept') \
+             INSERT INTO execute_sql.request (stack_id, logical_id, request_id, request_type, \
+             properties_sha256, physical_id, event_at, status, data, reason, finished_at) \
+             SELECT {}, {}, {}, {}, {}, 'success', {}::jsonb, {}, clock_timestamp() FROM kept \
+             ON CONFLICT (stack_id, logical_id, request_id) DO UPDATE SET \
+             status = EXCLUDED.status, request_type = EXCLUDED.request_type, \
+             properties_sha256 = EXCLUDED.properties_sha256, \
+             physical_id = EXCLUDED.physical_id, event_at = EXCLUDED.event_at, \
+             data = EXCLUDED.data, reason = EXCLUDED.reason, finished_at = EXCLUDED.finished_at, \
+             attempts = request.attempts + 1 RETURNING 'kept';\n",
             self.event_at(),
+            literal(&self.properties_sha256),
             literal(self.stack_id),
             literal(self.logical_id),
+            self.key(),
+            literal(self.kind.as_str()),
+            literal(&self.properties_sha256),
+            literal(self.physical_id),
+            self.event_at(),
+            literal(&data),
+            literal(&outcome.reason),
         )
+    }
+
+    /// Whether [`kept`](Self::kept) is enough for what the ledger knows.
+    pub fn is_known(&self, ledger: &Ledger) -> bool {
+        ledger.current_physical_id.as_deref() == Some(self.physical_id)
+            && self.incoming_id.is_none_or(|id| id == self.physical_id)
     }
 
     /// What a resource has, after a Create or Update: made by it if `created` says so.
@@ -257,25 +255,27 @@ impl Entry<'_> {
         )
     }
 
-    /// The resource ended well. What it had is nobody's now; with an earlier id
-    /// (`only`) that holds for that id alone.
+    /// The resource ended well, and what it had is nobody's now. Of an earlier id
+    /// (`only`) what is still there goes over to the current one.
     pub fn deleted(&self, outcome: &Outcome, only: Option<&str>) -> String {
         let resource = self.resource();
-        let (objects, end) = match only {
-            Some(id) => (format!(" AND physical_id = {}", literal(id)), String::new()),
-            None => (
-                String::new(),
-                format!(
-                    "UPDATE execute_sql.resource SET current_physical_id = NULL, \
-                     applied_sha256 = NULL WHERE (stack_id, logical_id) = ({resource});\n"
-                ),
+        let ours = format!("(stack_id, logical_id) = ({resource})");
+        let end = match only.map(literal) {
+            Some(id) => format!(
+                "DELETE FROM execute_sql.object WHERE {ours} AND physical_id = {id} AND oid NOT IN \
+                 (SELECT oid FROM pg_extension UNION ALL SELECT oid FROM pg_namespace);\n\
+                 UPDATE execute_sql.object SET physical_id = resource.current_physical_id \
+                 FROM execute_sql.resource WHERE (resource.stack_id, resource.logical_id) = ({resource}) \
+                 AND (object.stack_id, object.logical_id) = ({resource}) \
+                 AND object.physical_id = {id} AND resource.current_physical_id IS NOT NULL;\n"
+            ),
+            None => format!(
+                "DELETE FROM execute_sql.object WHERE {ours};\n\
+                 UPDATE execute_sql.resource SET current_physical_id = NULL, applied_sha256 = NULL \
+                 WHERE {ours};\n"
             ),
         };
-        format!(
-            "{}DELETE FROM execute_sql.object WHERE (stack_id, logical_id) = ({resource}){objects};\n\
-             {end}",
-            self.ended(outcome),
-        )
+        format!("{}{end}", self.ended(outcome))
     }
 
     /// The request failed; the reason is kept for people, never answered again.

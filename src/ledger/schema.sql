@@ -97,7 +97,7 @@ BEGIN
         RAISE EXCEPTION 'a Delete of this resource came meanwhile' USING ERRCODE = 'ES410';
     END IF;
     IF coalesce(current_setting('execute_sql.working', true), '') <> p_request_id THEN
-        RAISE EXCEPTION 'a statement ended the transaction that it ran in' USING ERRCODE = 'ES409';
+        RAISE EXCEPTION 'a statement ended the transaction that it ran in, or reset all settings' USING ERRCODE = 'ES409';
     END IF;
 END
 $function$;

@@ -18,7 +18,10 @@ use crate::observed::{Installed, Kind, Observed, Offered, OfferedExtension};
 /// In the common case everything is as wanted, and the costly look at all the
 /// extension files of the server can be left out.
 pub fn needs_offer(wanted: &[Extension], observed: &Observed) -> bool {
-    let settled = |it: &Extension| match (observed.installed.get(it.name.as_str()), &it.version) {
+    let (wanted, _) = settled(wanted, observed);
+    let wanted = wanted.as_slice();
+    let is_settled = |it: &Extension| match (observed.installed.get(it.name.as_str()), &it.version)
+    {
         (None, _) | (_, Version::Latest) => false,
         (Some(installed), version) => {
             let exact = matches!(version, Version::Exact(pin) if *pin != installed.version);
@@ -26,7 +29,34 @@ pub fn needs_offer(wanted: &[Extension], observed: &Observed) -> bool {
             !exact && !moved
         }
     };
-    !wanted.iter().all(settled) || postgis::is_apart(wanted, observed)
+    !wanted.iter().all(is_settled) || postgis::is_apart(wanted, observed)
+}
+
+/// The wishes as they can be met when the resource returns to earlier properties.
+///
+/// A stack that rolls back asks for the versions that it had before. Extensions do
+/// not go back, and the rollback must not fail: one that is newer than its pin then
+/// stays, and is named. New properties that pin an older version are refused as ever.
+pub(super) fn settled(wanted: &[Extension], observed: &Observed) -> (Vec<Extension>, Vec<String>) {
+    let mut notes = Vec::new();
+    let returning = observed.ledger.as_ref().is_some_and(|it| it.returning);
+    let mut settle = |wish: &Extension| {
+        let (Version::Exact(pin), Some(installed)) =
+            (&wish.version, observed.installed.get(wish.name.as_str()))
+        else {
+            return wish.clone();
+        };
+        if !returning || !compare(&installed.version, pin).is_gt() {
+            return wish.clone();
+        }
+        notes.push(format!(
+            "extension {} stays at {}, newer than {pin}",
+            wish.name, installed.version
+        ));
+        Extension { version: Version::Any, ..wish.clone() }
+    };
+    let wishes = wanted.iter().map(&mut settle).collect();
+    (wishes, notes)
 }
 
 /// The steps for all wanted extensions.
@@ -444,6 +474,21 @@ mod tests {
         let mut server = with_postgis("3.4.2", &["postgis_topology"]);
         server["installed"]["postgis_topology"]["version"] = json!("3.3.0");
         insta::assert_snapshot!(planned(&[wish("postgis", "3.4.2")], server), @"~ extension postgis_topology 3.3.0 -> 3.4.2");
+    }
+
+    #[test]
+    fn a_rollback_does_not_fail_for_what_cannot_go_back() {
+        let mut server = with_postgis("3.4.2", &["postgis_raster"]);
+        server["ledger"] = json!({"version": 1, "returning": true});
+        let observed: Observed = serde_json::from_value(server).unwrap();
+        let wanted = [wish("postgis", "3.3.0"), wish("postgis_raster", "3.3.0")];
+        assert!(!needs_offer(&wanted, &observed));
+        let (wanted, notes) = settled(&wanted, &observed);
+        assert_eq!(plan(&wanted, &observed).unwrap().steps, []);
+        insta::assert_snapshot!(notes.join("\n"), @r"
+        extension postgis stays at 3.4.2, newer than 3.3.0
+        extension postgis_raster stays at 3.4.2, newer than 3.3.0
+        ");
     }
 
     #[test]

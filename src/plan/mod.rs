@@ -16,6 +16,7 @@ use crate::desired::Desired;
 use crate::ident::Identifier;
 use crate::observed::{Kind, Observed};
 use crate::request::value::closest;
+use crate::sql::without_verifiers;
 
 pub use extensions::needs_offer;
 pub use postgis::PARTS as POSTGIS_PARTS;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What the resource has afterwards, as the ledger is to say.
     pub claims: Vec<Claim>,
+    /// What differs from the wish and is left so on purpose.
+    pub notes: Vec<String>,
 }
 
 /// An object that a resource has.
@@ -82,7 +85,8 @@ pub enum Step {
         moment: Moment,
         /// Its place in the list, from 1.
         number: usize,
-        /// The text.
+        /// The text; shown without verifiers.
+        #[serde(serialize_with = "shown")]
         sql: String,
     },
     /// `DROP EXTENSION`, without `CASCADE`: what something depends on stays.
@@ -280,7 +284,9 @@ pub fn changes(
     observed: &Observed,
     moment: Option<Moment>,
 ) -> Result<Plan, PlanError> {
-    let mut plan = extensions::plan(&desired.extensions, observed)?;
+    let (wanted, kept) = extensions::settled(&desired.extensions, observed);
+    let mut plan = extensions::plan(&wanted, observed)?;
+    plan.notes = kept;
     if let Some(moment) = moment {
         plan.steps.extend(statements(desired, moment));
     }
@@ -330,7 +336,12 @@ impl fmt::Display for Step {
     }
 }
 
+fn shown<S: serde::Serializer>(sql: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&without_verifiers(sql))
+}
+
 fn first_line(sql: &str) -> String {
+    let sql = without_verifiers(sql);
     let line = sql.trim().lines().next().unwrap_or_default();
     let short: String = line.chars().take(60).collect();
     if short.len() < sql.trim().len() { short + "…" } else { short }

@@ -30,6 +30,8 @@ pub enum Scope {
     /// never saw (CloudFormation makes one up when a Create did not answer).
     #[default]
     Whole,
+    /// The resource as a whole, as far as the properties name what it has: a call by hand.
+    Named,
     /// An earlier id: the clean-up after a replacement.
     Earlier(String),
 }
@@ -58,12 +60,15 @@ pub enum Why {
     StillHad,
     /// There is another object of the same name now.
     Replaced,
+    /// A call by hand ends only what its own properties name.
+    NotNamed,
     /// Other objects depend on it; PostgreSQL's own words.
     NeededBy(String),
 }
 
-/// What a Delete with the physical id `incoming` is about.
-pub fn scope(ledger: &Ledger, incoming: &str) -> Scope {
+/// What a Delete with the physical id `incoming` is about; a call by hand has none.
+pub fn scope(ledger: &Ledger, incoming: Option<&str>) -> Scope {
+    let Some(incoming) = incoming else { return Scope::Named };
     let current = ledger.current_physical_id.as_deref();
     let known = ledger.physical_ids.iter().any(|id| id == incoming);
     if known && current.is_some() && current != Some(incoming) {
@@ -74,11 +79,12 @@ pub fn scope(ledger: &Ledger, incoming: &str) -> Scope {
 }
 
 /// Plans the end of a resource, or of an earlier physical id of it.
-pub fn removal(desired: &Desired, ledger: &Ledger, incoming: &str) -> Removal {
+pub fn removal(desired: &Desired, ledger: &Ledger, incoming: Option<&str>) -> Removal {
     let scope = scope(ledger, incoming);
     let mut removal = Removal { scope, ..Removal::default() };
     // Statements for the end belong to a resource that once was, and only to its own end.
-    if removal.scope == Scope::Whole && ledger.current_physical_id.is_some() {
+    let is_end = !matches!(removal.scope, Scope::Earlier(_));
+    if is_end && ledger.current_physical_id.is_some() {
         removal.plan.steps.extend(statements(desired, Moment::OnDelete));
     }
     // What was made last may depend on what was made before.
@@ -108,6 +114,8 @@ fn fate(desired: &Desired, object: &Object, scope: &Scope) -> Fate {
         Fate::Stays(Why::StillHad)
     } else if policy(desired, object) == Policy::Retain {
         Fate::Stays(Why::Retained)
+    } else if *scope == Scope::Named && !is_named(desired, object) {
+        Fate::Stays(Why::NotNamed)
     } else if object.origin == Origin::Adopted {
         Fate::Stays(Why::Adopted)
     } else if object.shared {
@@ -120,6 +128,13 @@ fn fate(desired: &Desired, object: &Object, scope: &Scope) -> Fate {
             Kind::Schema => Step::DropSchema { name, oid },
         })
     }
+}
+
+fn is_named(desired: &Desired, object: &Object) -> bool {
+    desired.extensions.iter().any(|it| match object.kind {
+        Kind::Extension => it.name.as_str() == object.name,
+        Kind::Schema => it.schema.as_ref().is_some_and(|name| name.as_str() == object.name),
+    })
 }
 
 fn policy(desired: &Desired, object: &Object) -> Policy {
@@ -143,6 +158,7 @@ impl fmt::Display for Left {
             Why::Adopted => f.write_str("it was there before this resource"),
             Why::Shared => f.write_str("another resource has it too"),
             Why::StillHad => f.write_str("this resource still has it"),
+            Why::NotNamed => f.write_str("the properties do not name it"),
             Why::Replaced => f.write_str("it is another one than the one this resource made"),
             Why::NeededBy(what) => write!(f, "it is still needed: {what}"),
         }
@@ -191,7 +207,7 @@ mod tests {
         let desired =
             desired(json!({"DBSecret": "x", "OnDelete": {"Policy": "Drop", "Sql": "SELECT 1"},
             "Extensions": [{"Name": "z", "OnDelete": "Retain"}]}));
-        insta::assert_snapshot!(shown(&removal(&desired, &ledger, "Db-2")), @"
+        insta::assert_snapshot!(shown(&removal(&desired, &ledger, Some("Db-2"))), @"
         ! OnDelete statement 1: SELECT 1
         - schema s
         - extension a
@@ -208,7 +224,7 @@ mod tests {
             ledger(&[object("old", json!({"physical_id": "Db-1"})), object("kept", json!({}))]);
         let desired =
             desired(json!({"DBSecret": "x", "OnDelete": {"Policy": "Drop", "Sql": "SELECT 1"}}));
-        insta::assert_snapshot!(shown(&removal(&desired, &ledger, "Db-1")), @"
+        insta::assert_snapshot!(shown(&removal(&desired, &ledger, Some("Db-1"))), @"
         - extension old
         left extension kept: this resource still has it
         ");
@@ -217,7 +233,8 @@ mod tests {
     #[test]
     fn an_id_that_nobody_knows_means_the_whole_resource() {
         let desired = desired(json!({"DBSecret": "x", "OnDelete": "Drop"}));
-        let removal = removal(&desired, &ledger(&[object("a", json!({}))]), "app-Db-1XMADEUP");
+        let removal =
+            removal(&desired, &ledger(&[object("a", json!({}))]), Some("app-Db-1XMADEUP"));
         insta::assert_snapshot!(shown(&removal), @"- extension a");
         assert_eq!(removal.scope, Scope::Whole);
     }
@@ -225,7 +242,7 @@ mod tests {
     #[test]
     fn statements_for_the_end_need_a_beginning() {
         let desired = desired(json!({"DBSecret": "x", "OnDelete": {"Sql": "SELECT 1"}}));
-        let removal = removal(&desired, &Ledger::default(), "app-Db-1XMADEUP");
+        let removal = removal(&desired, &Ledger::default(), Some("app-Db-1XMADEUP"));
         assert_eq!(removal.plan.steps, []);
     }
 }

@@ -86,14 +86,18 @@ impl From<&tokio_postgres::Error> for SqlError {
                 },
             },
             // A protocol that is not understood stays so; only a dead connection can be made anew.
-            None if !error.is_closed() && !causes(error).any(|it| it.is::<io::Error>()) => Self {
-                sqlstate: None,
-                lost: false,
-                message: format!("the statement cannot be run this way: {}", innermost(error)),
-                detail: None,
-                server_hint: None,
-                position: None,
-            },
+            None if !error.is_closed()
+                && !causes(error).any(<dyn std::error::Error>::is::<io::Error>) =>
+            {
+                Self {
+                    sqlstate: None,
+                    lost: false,
+                    message: format!("the statement cannot be run this way: {}", innermost(error)),
+                    detail: None,
+                    server_hint: None,
+                    position: None,
+                }
+            }
             None => Self {
                 sqlstate: None,
                 lost: true,

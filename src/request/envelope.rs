@@ -35,18 +35,16 @@ pub enum Caller {
 
 /// Opens an event. `function_arn` is the ARN that this function was invoked by.
 pub fn open(text: &str, function_arn: &str) -> Envelope {
-    match serde_json::from_str::<Value>(text) {
-        Ok(event) => opened(unwrapped(event), function_arn),
-        Err(error) => damaged(text, &error),
-    }
-}
-
-/// The event inside an SNS notification, which always holds one record; or the event itself.
-fn unwrapped(event: Value) -> (Value, bool) {
+    let event = match serde_json::from_str::<Value>(text) {
+        Ok(event) => event,
+        Err(error) => return damaged(text, &error),
+    };
+    // An SNS notification always holds one record, and the event in it is a text.
     let message = event.pointer("/Records/0/Sns/Message").and_then(Value::as_str);
-    match message.map(serde_json::from_str) {
-        Some(Ok(inner)) => (inner, true),
-        Some(Err(_)) | None => (event, false),
+    match message.map(|text| (text, serde_json::from_str(text))) {
+        Some((_, Ok(inner))) => opened((inner, true), function_arn),
+        Some((text, Err(error))) => damaged(text, &error),
+        None => opened((event, false), function_arn),
     }
 }
 
@@ -164,6 +162,15 @@ mod tests {
         let opened = open(&outer.to_string(), ARN);
         assert!(matches!(opened.caller, Caller::CloudFormation(_)));
         assert_eq!(opened.ids.logical_resource_id, "l");
+    }
+
+    #[test]
+    fn a_damaged_message_of_a_topic_still_gives_up_its_address() {
+        let whole = event(ARN).to_string();
+        let outer = json!({"Records": [{"Sns": {"Message": &whole[..whole.len() - 1]}}]});
+        let opened = open(&outer.to_string(), ARN);
+        assert!(matches!(opened.caller, Caller::CloudFormation(_)));
+        assert!(opened.event.is_err());
     }
 
     #[test]

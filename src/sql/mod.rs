@@ -32,6 +32,19 @@ pub fn text_array<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     format!("ARRAY[{}]::text[]", items.join(","))
 }
 
+/// The text with SCRAM verifiers blotted out: no password, but what one can be tried against.
+pub fn without_verifiers(text: &str) -> String {
+    const MARK: &str = "SCRAM-SHA-256$";
+    let mut parts = text.split(MARK);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c == '\'' || c == '"' || c.is_whitespace());
+        out.push_str("****");
+        out.push_str(end.map_or("", |at| &part[at..]));
+    }
+    out
+}
+
 /// The line and the column (both from 1, in characters) of a character position
 /// (from 1, as PostgreSQL reports it) in `text`.
 pub fn line_and_column(text: &str, position: u32) -> (usize, usize) {
@@ -53,6 +66,13 @@ mod tests {
         assert_eq!(literal("a\0b"), "'ab'");
         assert_eq!(text_array(["a", "b'c"]), "ARRAY['a','b''c']::text[]");
         assert_eq!(text_array([]), "ARRAY[]::text[]");
+    }
+
+    #[test]
+    fn a_verifier_is_blotted_out() {
+        let sql = "ALTER ROLE a PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$a:b'; SELECT 1";
+        assert_eq!(without_verifiers(sql), "ALTER ROLE a PASSWORD '****'; SELECT 1");
+        assert_eq!(without_verifiers("SELECT 1"), "SELECT 1");
     }
 
     #[test]

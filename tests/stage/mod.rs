@@ -3,8 +3,6 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -117,6 +115,3 @@ pub fn function(server: &Server, secrets: &Secrets) -> FunctionOptions {
 pub fn data<'a>(answer: &'a Value, key: &str) -> &'a str {
     answer["Data"][key].as_str().unwrap_or_else(|| panic!("no {key} in {answer:#}"))
 }
-
-/// Long enough for anything here, short enough to notice a hang.
-pub const SOON: Duration = Duration::from_secs(20);
