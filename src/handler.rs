@@ -126,7 +126,7 @@ impl Job<'_> {
         );
         let left = self.time_for(&request, expires_at);
         let budget = Budget::new(self.started + left);
-        let work = fulfil(self.world, &request, &budget, self.started);
+        let work = Box::pin(fulfil(self.world, &request, &budget, self.started));
         let result = guarded(&budget, work).await;
         self.answer(https, result, Some(&request)).await
     }
@@ -184,7 +184,7 @@ impl Job<'_> {
                 _ => engine::run(self.world, &task).await,
             }
         };
-        match guarded(&budget, work).await {
+        match guarded(&budget, Box::pin(work)).await {
             Ok(outcome) => Ok(invocation.report(&outcome)),
             Err(failure) => Err(self.thrown(&failure)),
         }

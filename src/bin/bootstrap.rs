@@ -34,7 +34,9 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
             deadline_ms: context.deadline,
             log_stream: context.env_config.log_stream.clone(),
         };
-        handler::handle(world, https, &call).await.map_err(diagnostic)
+        // Boxed, as is each long part of the road: one future type of all of it is more than
+        // the compiler optimises in a release.
+        Box::pin(handler::handle(world, https, &call)).await.map_err(diagnostic)
     });
     Runtime::new(handler).layer(MapRequestLayer::new(as_text)).run().await
 }

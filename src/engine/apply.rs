@@ -18,7 +18,7 @@ pub(super) async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failu
     let mut tries = Tries::default();
     let mut since = None;
     loop {
-        match once(world, task, &mut since).await.map_err(Failure::recognised) {
+        match Box::pin(once(world, task, &mut since)).await.map_err(Failure::recognised) {
             Err(failure) if failure.heals() && tries.again(task.budget, &failure).await => {}
             result => return result,
         }
@@ -26,7 +26,8 @@ pub(super) async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failu
 }
 
 async fn once(world: &World, task: &Task<'_>, since: &mut Option<f64>) -> Result<Outcome, Failure> {
-    let session = login::open(world, task.desired, &task.options(false), task.budget).await?;
+    let options = task.options(false);
+    let session = Box::pin(login::open(world, task.desired, &options, task.budget)).await?;
     let observed = lock_and_observe(&session, task, since).await?;
     if observed.server.in_recovery {
         return Err(Failure::Reader(observed.server.database));

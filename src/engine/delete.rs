@@ -25,7 +25,7 @@ use crate::request::RequestType;
 pub async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
     let mut tries = Tries::default();
     loop {
-        match once(world, task).await.map_err(Failure::recognised) {
+        match Box::pin(once(world, task)).await.map_err(Failure::recognised) {
             Err(failure) if failure.heals() && tries.again(task.budget, &failure).await => {}
             result => return result,
         }
@@ -45,7 +45,8 @@ fn incoming<'a>(task: &'a Task<'_>) -> Option<&'a str> {
 }
 
 async fn once(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
-    let opened = login::open(world, task.desired, &task.options(false), task.budget).await;
+    let options = task.options(false);
+    let opened = Box::pin(login::open(world, task.desired, &options, task.budget)).await;
     let session = match opened {
         Err(failure) if failure.sqlstate() == Some(NO_DATABASE) => {
             return Ok(Outcome {

@@ -37,7 +37,7 @@ pub async fn open(
     loop {
         budget.doing(format!("connecting to `{}`", endpoint.place()));
         endpoint.limit = desired.connection.connect_timeout.min(budget.left());
-        let error = match postgres::connect(&endpoint, options, &world.connectors).await {
+        let error = match Box::pin(postgres::connect(&endpoint, options, &world.connectors)).await {
             Ok(session) => return Ok(session),
             Err(error) => error,
         };

@@ -157,7 +157,7 @@ impl Task<'_> {
 /// Brings the database to what is wanted, or says what that would take.
 pub async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
     match task.desired.mode {
-        Mode::Apply => apply::run(world, task).await,
+        Mode::Apply => Box::pin(apply::run(world, task)).await,
         Mode::Plan => {
             let look = look(world, task, true).await?;
             let steps = look.plan.steps.len();
@@ -185,7 +185,7 @@ pub async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
 pub async fn look(world: &World, task: &Task<'_>, with_statements: bool) -> Result<Look, Failure> {
     let mut tries = Tries::default();
     loop {
-        let looked = look_once(world, task, with_statements).await;
+        let looked = Box::pin(look_once(world, task, with_statements)).await;
         match looked {
             Err(failure) if failure.heals() && tries.again(task.budget, &failure).await => {}
             looked => return looked,
