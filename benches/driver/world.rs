@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
@@ -30,6 +31,8 @@ pub struct World {
     pub folder: PathBuf,
     receiver: String,
     answers: Receiver<(Instant, Vec<u8>)>,
+    /// The id in the last answer; targets take turns, so one is enough.
+    physical_id: Mutex<String>,
     _server: Server,
     _database: Database,
 }
@@ -78,6 +81,7 @@ impl World {
             folder,
             receiver,
             answers,
+            physical_id: Mutex::default(),
             _server: server,
             _database: database,
         }
@@ -87,6 +91,9 @@ impl World {
     pub fn wait_for_answer(&self, event: &Value) -> Result<Instant, String> {
         let (at, body) = self.answers.recv_timeout(LIMIT).map_err(|_| "no answer".to_owned())?;
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        // What CloudFormation sends with the next Update.
+        let id = answer["PhysicalResourceId"].as_str().unwrap_or_default().to_owned();
+        *self.physical_id.lock().unwrap() = id;
         let right = answer["RequestId"] == event["RequestId"] && answer["Status"] == "SUCCESS";
         right.then_some(at).ok_or_else(|| format!("the answer is {answer}"))
     }
@@ -116,7 +123,7 @@ impl World {
             "ResourceProperties": properties(&request_id),
         });
         if kind == "Update" {
-            event["PhysicalResourceId"] = json!("execute-sql-bench");
+            event["PhysicalResourceId"] = json!(*self.physical_id.lock().unwrap());
             event["OldResourceProperties"] = properties("before");
         }
         event
