@@ -232,6 +232,37 @@ fn a_password_that_was_rotated_in_between_is_read_once_more() {
 }
 
 #[test]
+fn a_warm_function_follows_a_secret_that_changed_between_two_events() {
+    let stage = Stage::new();
+    let server = Server::shared();
+    let admin = stage.database.admin();
+    let role = format!("w_{}", &stage.database.name[stage.database.name.len() - 12..]);
+    let login = |password: &str| {
+        admin.exec(&format!("ALTER ROLE {role} PASSWORD '{password}'"));
+        stage.secrets.put("moving", server.secret_json_for(&role, password, &stage.database.name));
+    };
+    admin.exec(&format!("CREATE ROLE {role} LOGIN"));
+    login("first-passw0rd");
+    let properties = || stage.properties(json!({ "DBSecret": "moving", "Mode": "Plan" }));
+    let mut stack = stage.stack();
+    let create = stack.create(properties());
+    stage.succeed(&mut stack, &create);
+    login("second-passw0rd");
+    let update = stack.update(properties());
+    stage.succeed(&mut stack, &update);
+    // It moves to another database under the same name.
+    let other = server.database();
+    stage.secrets.put("moving", server.secret_json(&other));
+    let update = stack.update(properties());
+    let moved = stage.succeed(&mut stack, &update);
+    assert_eq!(stage::data(&moved, "Database"), other.name);
+    // And then it is gone; the login of before must not count.
+    stage.secrets.fail("moving", Failure::NotFound);
+    let update = stack.update(properties());
+    assert!(stage.fail(&update).starts_with("secret `moving` does not exist"));
+}
+
+#[test]
 fn a_placeholder_or_password_in_the_properties_is_refused() {
     let stage = Stage::new();
     let resolve = "{{resolve:secretsmanager:db:SecretString:password}}";
