@@ -1,6 +1,6 @@
 //! Puts together what the work needs of the outside, once per process.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::aws::Aws;
 use crate::engine::World;
@@ -18,6 +18,5 @@ pub fn real(https: Arc<Https>, login: Option<Login>) -> World {
         aws,
         region,
         login,
-        last_login: Mutex::default(),
     }
 }

@@ -1,16 +1,13 @@
 //! Opens the session: reads the login, connects, and waits for what heals.
 //!
-//! The secret is read for every event, and only what was read counts; the last
-//! login is kept in memory merely to connect ahead. A refused password is
+//! The secret is read when it is needed and never kept. A refused password is
 //! read once more, for it may have been rotated in between; a second refusal
 //! ends it. A server that starts, resumes or fails over is waited for until
 //! `WaitFor`; a name that does not resolve only for a short while, because it is
 //! most often a wrong name.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
@@ -33,18 +30,14 @@ pub async fn open(
     budget: &Budget,
 ) -> Result<Session, Failure> {
     let started = Instant::now();
-    let (mut endpoint, mut first) = read_and_connect(world, desired, options, budget).await?;
+    let mut endpoint = endpoint(world, desired, budget, started).await?;
     let mut read_again = false;
     let mut told = false;
     let mut wait = Duration::from_millis(200);
     loop {
         budget.doing(format!("connecting to `{}`", endpoint.place()));
         endpoint.limit = desired.connection.connect_timeout.min(budget.left());
-        let tried = match first.take() {
-            Some(tried) => tried,
-            None => Box::pin(postgres::connect(&endpoint, options, &world.connectors)).await,
-        };
-        let error = match tried {
+        let error = match Box::pin(postgres::connect(&endpoint, options, &world.connectors)).await {
             Ok(session) => return Ok(session),
             Err(error) => error,
         };
@@ -77,51 +70,10 @@ pub async fn open(
     }
 }
 
-/// What came of a try to connect.
-type Tried = Result<Session, ConnectError>;
-
-/// Reads the login, and while that is under way connects with the one of the last
-/// event: a function that is still warm mostly finds it unchanged. The session is
-/// used only if what was read says the same; otherwise nothing was lost but a try.
-async fn read_and_connect(
-    world: &World,
-    desired: &Desired,
-    options: &SessionOptions,
-    budget: &Budget,
-) -> Result<(Endpoint, Option<Tried>), Failure> {
-    let reading = Box::pin(endpoint(world, desired, budget, Instant::now()));
-    let Some(guess) = guessed(world, desired, budget) else { return Ok((reading.await?, None)) };
-    let connecting = Box::pin(postgres::connect(&guess, options, &world.connectors));
-    let (endpoint, tried) = match select(reading, connecting).await {
-        Either::Left((endpoint, connecting)) => {
-            let endpoint = endpoint?;
-            if !same_login(&endpoint, &guess) {
-                return Ok((endpoint, None));
-            }
-            (endpoint, connecting.await)
-        }
-        Either::Right((tried, reading)) => (reading.await?, tried),
-    };
-    let is_right = same_login(&endpoint, &guess);
-    Ok((endpoint, is_right.then_some(tried)))
-}
-
-/// The endpoint by the login of the last event, if that had the same secret.
-fn guessed(world: &World, desired: &Desired, budget: &Budget) -> Option<Endpoint> {
-    let last = world.last_login.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let (id, login) = last?;
-    let fits = desired.connection.auth == Auth::Password && desired.secret.as_ref() == Some(&id);
-    let mut guess = merged(desired, &login).ok().filter(|it| fits && it.password.is_some())?;
-    guess.region.clone_from(&world.region);
-    guess.limit = desired.connection.connect_timeout.min(budget.left());
-    Some(guess)
-}
-
 fn same_login(a: &Endpoint, b: &Endpoint) -> bool {
     use secrecy::ExposeSecret;
     let password = |it: &Endpoint| it.password.as_ref().map(|it| it.expose_secret().to_owned());
-    (&a.host, a.port, &a.username, &a.database) == (&b.host, b.port, &b.username, &b.database)
-        && password(a) == password(b)
+    (&a.host, a.port, &a.username) == (&b.host, b.port, &b.username) && password(a) == password(b)
 }
 
 async fn endpoint(
@@ -166,10 +118,7 @@ async fn login(
             Ok(text) => {
                 use secrecy::ExposeSecret;
                 let login = Login::read(text.expose_secret());
-                let login = login.map_err(|error| SecretError::Login(id.clone(), error))?;
-                let mut last = world.last_login.lock().unwrap_or_else(PoisonError::into_inner);
-                *last = Some((id.clone(), login.clone()));
-                return Ok(login);
+                return login.map_err(|error| SecretError::Login(id.clone(), error).into());
             }
             Err(error) => error,
         };

@@ -10,7 +10,7 @@ mod apply;
 pub mod delete;
 pub mod login;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::aws::Aws;
@@ -39,8 +39,6 @@ pub struct World {
     pub region: Option<String>,
     /// A login that was given by hand, and that no secret is read for.
     pub login: Option<Login>,
-    /// The last secret that was read, and its login.
-    pub last_login: Mutex<Option<(String, Login)>>,
 }
 
 /// Who asks for the work, and so what "new" and "changed" mean.

@@ -1,8 +1,8 @@
 //! Secrets Manager.
 //!
 //! The version stage is always named: a stand-in that leaves it out gives an old
-//! value, and a reader should not depend on a default. Every event reads
-//! anew: a password may rotate between two.
+//! value, and a reader should not depend on a default. Values are not cached: a
+//! password may rotate between two requests.
 
 use aws_sdk_secretsmanager::Client;
 use std::sync::Arc;
