@@ -55,6 +55,8 @@ fn a_pin_is_enforced_and_never_downgraded() {
     let older = stack.update(stage.properties(json!({ "PluginsMap": {"pg_trgm": "1.3"} })));
     let reason = stage.fail(&older);
     assert!(reason.contains("going back to 1.3 is not done"), "{reason}");
+    let failed = "SELECT reason FROM execute_sql.request WHERE status = 'failed'";
+    assert!(stage.database.admin().value(failed).contains("going back to 1.3"));
     stack.settle(&stage.receiver.answer_to(&older));
     let latest = stack.update(stage.properties(json!({ "PluginsMap": {"pg_trgm": "latest"} })));
     stage.ask(&latest);

@@ -44,11 +44,21 @@ async fn once(world: &World, task: &Task<'_>, since: &mut Option<f64>) -> Result
             return Err(Failure::Superseded);
         }
     }
+    let entry = task.entry(kind(task, &observed));
     let moment = task.moment(observed.ledger.as_ref());
-    let plan = plan::changes(task.desired, &observed, moment)?;
     tracing::info!(extensions = versions(&observed.installed).join(","), "before");
+    let plan = match plan::changes(task.desired, &observed, moment).map_err(Failure::from) {
+        Ok(plan) => plan,
+        Err(failure) => {
+            // What is refused before anything runs does not even make a ledger.
+            if observed.ledger.is_some() {
+                record_failure(&session, &entry, &failure).await;
+            }
+            session.close().await;
+            return Err(failure);
+        }
+    };
     let look = Look { observed, plan };
-    let entry = task.entry(kind(task, &look.observed));
     let done = if look.plan.steps.is_empty() {
         keep(&session, task, &entry, &look, since).await
     } else {
@@ -111,7 +121,11 @@ async fn keep(
     );
     task.budget.doing("writing the ledger");
     let rows = session.run(&sql).await.map_err(Failure::Ledger)?;
-    if rows.is_empty() { Err(Failure::Gone) } else { Ok(outcome) }
+    if rows.is_empty() {
+        return Err(Failure::Gone);
+    }
+    tracing::info!(extensions = versions(&look.observed.installed).join(","), "after");
+    Ok(outcome)
 }
 
 /// The ledger's tables, where there are none.

@@ -59,7 +59,8 @@ async fn once(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
     task.budget.doing("reading the ledger");
     let looked = inspect::observe(&session, &task.question("SELECT 1")).await;
     let observed = match looked.map_err(Failure::from) {
-        // A login that may not even read the ledger has never made anything here.
+        // Without the ledger's word nothing may be dropped, and a Create that failed for the same
+        // reason made nothing; so this is told, and no reason to hold up the stack.
         Err(failure) if failure.sqlstate() == Some(NO_PRIVILEGE) => {
             let reason = format!("nothing was removed: {failure}");
             return Ok(Outcome { reason, ..Outcome::default() });
