@@ -187,13 +187,8 @@ impl Https {
         Ok(Self { few: https_client(Tier::Few)?, all: OnceLock::new() })
     }
 
-    /// The client to try first.
-    pub fn few(&self) -> &reqwest::Client {
-        &self.few
-    }
-
     /// The client to try when a certificate did not verify.
-    pub fn all(&self) -> &reqwest::Client {
+    fn all(&self) -> &reqwest::Client {
         self.all.get_or_init(|| https_client(Tier::All).unwrap_or_else(|_| self.few.clone()))
     }
 

@@ -12,13 +12,6 @@ use serde_json::{Value, json};
 use stage::Stage;
 use support::{Certificate, Failure, Mode, Proxy, Server, Settings, Side, wait_until};
 
-/// The reason of a FAILED answer to a Create with these properties.
-#[track_caller]
-fn refused(stage: &Stage, properties: Value) -> String {
-    let create = stage.stack().create(stage.properties(properties));
-    stage.fail(&create)
-}
-
 #[test]
 fn each_secret_that_is_no_login_is_named_with_what_is_wrong() {
     let stage = Stage::new();
@@ -28,7 +21,7 @@ fn each_secret_that_is_no_login_is_named_with_what_is_wrong() {
         secret.as_object_mut().unwrap().remove(key);
         secret.to_string()
     };
-    let plan = |secret: &str| refused(&stage, json!({ "Mode": "Plan", "DBSecret": secret }));
+    let plan = |secret: &str| stage.refused(json!({ "Mode": "Plan", "DBSecret": secret }));
     for (name, text, said) in [
         ("text", "hunter22".to_owned(), "secret `text` is not a JSON object"),
         ("empty", String::new(), "is not a JSON object"),
@@ -97,7 +90,7 @@ fn a_password_that_was_rotated_in_between_is_read_once_more() {
 
     stage.secrets.put("wrong", &old);
     let calls = stage.secrets.calls().len();
-    let reason = refused(&stage, json!({ "DBSecret": "wrong" }));
+    let reason = stage.refused(json!({ "DBSecret": "wrong" }));
     assert!(reason.contains("refuses the login") && reason.contains("(28P01)"), "{reason}");
     assert!(!reason.contains("0ld-passw0rd"));
     assert_eq!(stage.secrets.calls().len() - calls, 2, "once, and once more");
@@ -144,7 +137,7 @@ fn a_server_that_does_not_behave_is_named_with_what_to_do() {
         for (key, value) in defaults.as_object().unwrap() {
             connection.as_object_mut().unwrap().entry(key).or_insert(value.clone());
         }
-        refused(&stage, json!({ "Mode": "Plan", "Connection": connection }))
+        stage.refused(json!({ "Mode": "Plan", "Connection": connection }))
     };
     let reason = plan(json!({ "Host": "no-such-host.invalid" }));
     assert!(reason.starts_with("host `no-such-host.invalid` cannot be resolved"), "{reason}");
@@ -176,7 +169,7 @@ fn a_certificate_is_checked_in_full() {
     ] {
         let server = Server::private(&Settings::default().certificate(certificate));
         let stage = Stage::on(&server);
-        let reason = refused(&stage, json!({ "Mode": "Plan" }));
+        let reason = stage.refused(json!({ "Mode": "Plan" }));
         assert!(reason.contains("is not trusted") && reason.contains(said), "{reason}");
         let mut stack = stage.stack();
         let without = stack.create(stage.properties(json!({
@@ -187,9 +180,9 @@ fn a_certificate_is_checked_in_full() {
     let server = Server::shared();
     let other = server.other_ca_pem_path();
     let stage = Stage::new();
-    let reason = refused(&stage, json!({ "Connection": {"SslRootCert": other.to_str().unwrap()} }));
+    let reason = stage.refused(json!({ "Connection": {"SslRootCert": other.to_str().unwrap()} }));
     assert!(reason.contains("is not trusted"), "{reason}");
-    let reason = refused(&stage, json!({ "Connection": {"SslRootCert": "/nowhere.pem"} }));
+    let reason = stage.refused(json!({ "Connection": {"SslRootCert": "/nowhere.pem"} }));
     assert!(reason.contains("reading `/nowhere.pem` failed"), "{reason}");
 }
 
@@ -197,7 +190,7 @@ fn a_certificate_is_checked_in_full() {
 fn a_server_without_tls_is_refused_unless_that_is_asked_for() {
     let server = Server::private(&Settings::default().conf("ssl = off"));
     let stage = Stage::on(&server);
-    let reason = refused(&stage, json!({ "Mode": "Plan" }));
+    let reason = stage.refused(json!({ "Mode": "Plan" }));
     assert!(reason.contains("does not speak TLS"), "{reason}");
     let mut stack = stage.stack();
     let create = stack
@@ -257,7 +250,7 @@ fn a_reader_is_connected_to_once_more_and_then_named() {
     let stage = Stage::on(&server);
     server.restart_as_reader();
     let before = server.log().matches("connection authorized: user=postgres").count();
-    let reason = refused(&stage, json!({ "Extensions": ["pgcrypto"] }));
+    let reason = stage.refused(json!({ "Extensions": ["pgcrypto"] }));
     assert!(reason.contains("is a reader") && reason.contains("Hint: Name the writer"), "{reason}");
     let after = server.log().matches("connection authorized: user=postgres").count();
     assert_eq!(after - before, 2);
@@ -276,6 +269,6 @@ fn a_reader_is_connected_to_once_more_and_then_named() {
 fn a_secret_store_that_does_not_answer_ends_in_an_answer() {
     let stage = Stage::with(Server::shared(), |it| it.timeout(Duration::from_secs(20)));
     stage.secrets.hang();
-    let reason = refused(&stage, json!({ "Mode": "Plan" }));
+    let reason = stage.refused(json!({ "Mode": "Plan" }));
     assert!(reason.contains("secret"), "{reason}");
 }

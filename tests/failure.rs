@@ -9,7 +9,7 @@ mod support;
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use stage::Stage;
 use support::{Behaviour, GENEROUS, Invocation, Server, Settings, wait_until};
 
@@ -18,13 +18,6 @@ fn threw(invocation: Invocation) -> (String, String) {
         Invocation::Threw { error_type, error_message } => (error_type, error_message),
         other => panic!("{other:?}"),
     }
-}
-
-/// The reason of a FAILED answer to a Create with these properties.
-#[track_caller]
-fn refused(stage: &Stage, properties: Value) -> String {
-    let create = stage.stack().create(stage.properties(properties));
-    stage.fail(&create)
 }
 
 #[test]
@@ -148,8 +141,8 @@ fn an_answer_that_nobody_takes_is_an_error_in_time_and_the_retry_delivers_it() {
 fn a_placeholder_or_password_in_the_properties_is_refused() {
     let stage = Stage::new();
     let resolve = "{{resolve:secretsmanager:db:SecretString:password}}";
-    assert!(refused(&stage, json!({ "DBSecret": resolve })).contains("does not resolve"));
-    let reason = refused(&stage, json!({ "Connection": {"Password": "hunter22"} }));
+    assert!(stage.refused(json!({ "DBSecret": resolve })).contains("does not resolve"));
+    let reason = stage.refused(json!({ "Connection": {"Password": "hunter22"} }));
     assert!(reason.contains("a password never travels in properties"), "{reason}");
     assert!(!reason.contains("hunter22") && !stage.function.log().contains("hunter22"));
 }
@@ -166,10 +159,10 @@ fn an_extension_or_version_that_is_not_to_be_had_is_refused_before_anything_runs
         (json!({ "a\u{0}b": "1" }), "control character"),
         (json!({ "x".repeat(70): "1" }), "is 70 bytes long"),
     ] {
-        let reason = refused(&stage, json!({ "PluginsMap": plugins }));
+        let reason = stage.refused(json!({ "PluginsMap": plugins }));
         assert!(reason.contains(said), "{reason}");
     }
-    let reason = refused(&stage, json!({ "PluginsMap": {"pgcrypto": "1.3", "nope_none": "1"} }));
+    let reason = stage.refused(json!({ "PluginsMap": {"pgcrypto": "1.3", "nope_none": "1"} }));
     assert!(reason.starts_with("extension `nope_none` is not available"), "{reason}");
     assert_eq!(stage.extensions(), "");
 }
@@ -316,7 +309,7 @@ fn a_stale_event_is_not_executed() {
 fn a_statement_that_ends_its_transaction_is_found_out() {
     let stage = Stage::new();
     let hidden = "DO $$ BEGIN EXECUTE 'SELECT 1'; COMMIT; END $$";
-    let reason = refused(&stage, json!({ "Extensions": ["pgcrypto"], "OnCreate": hidden }));
+    let reason = stage.refused(json!({ "Extensions": ["pgcrypto"], "OnCreate": hidden }));
     // PostgreSQL itself forbids it inside of a transaction block.
     assert!(reason.contains("(2D000)"), "{reason}");
     assert_eq!(stage.extensions(), "");

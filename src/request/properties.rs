@@ -71,10 +71,12 @@ pub fn read(properties: &Map<String, Value>) -> Result<Desired, Vec<PropertyErro
 pub fn read_for_delete(properties: &Map<String, Value>) -> Desired {
     let mut reader = Reader { properties, errors: Vec::new() };
     let mut desired = reader.desired();
-    match extensions::read_for_delete(properties) {
-        Some(extensions) => desired.extensions = extensions,
+    if let Some(extensions) = extensions::read_for_delete(properties) {
+        desired.extensions = extensions;
+    } else {
         // An entry whose name is unreadable may be any of them, and may be meant to stay.
-        None => desired.on_delete.policy = Policy::Retain,
+        desired.extensions.clear();
+        desired.on_delete.policy = Policy::Retain;
     }
     desired
 }
@@ -347,6 +349,10 @@ mod tests {
         ] {
             assert_eq!(policy(entry.clone()), Policy::Retain, "{entry}");
         }
+        let one_unreadable = map(json!({
+            "OnDelete": "Drop", "Extensions": [{"Name": "a", "OnDelete": "Drop"}, {"Name": 7.5e300}, {}],
+        }));
+        assert!(!read_for_delete(&one_unreadable).acts_on_delete());
     }
 
     #[test]

@@ -81,6 +81,13 @@ impl Stage {
         answer
     }
 
+    /// The reason of a FAILED answer to a Create with these properties.
+    #[track_caller]
+    pub fn refused(&self, properties: Value) -> String {
+        let create = self.stack().create(self.properties(properties));
+        self.fail(&create)
+    }
+
     /// Sends an event that fails; gives the reason.
     #[track_caller]
     pub fn fail(&self, event: &Value) -> String {
