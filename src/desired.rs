@@ -3,6 +3,7 @@
 //! The same value comes from a CloudFormation request, a plain invocation and
 //! the command line's file. It holds no secret, only the name of one.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::ident::Identifier;
@@ -16,6 +17,10 @@ pub struct Desired {
     pub connection: Connection,
     /// The extensions, each name once, in the order of the template.
     pub extensions: Vec<Extension>,
+    /// The changelog, if there is one.
+    pub changelog: Option<Changelog>,
+    /// How many transactions its changesets take.
+    pub transaction_mode: TransactionMode,
     /// Statements for the moment of creation.
     pub on_create: Vec<String>,
     /// Statements for each later change of the properties.
@@ -117,6 +122,59 @@ pub enum Version {
     Latest,
     /// This one and no other.
     Exact(String),
+}
+
+/// The property `Changelog`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changelog {
+    /// Where its files are.
+    pub source: Source,
+    /// The contexts of this run; none: every changeset counts.
+    pub contexts: Option<String>,
+    /// The label expression of this run.
+    pub labels: Option<String>,
+    /// Values of `${…}`, which go before all that files define.
+    pub parameters: BTreeMap<String, String>,
+    /// Changesets are run up to this tag.
+    pub to_tag: Option<String>,
+    /// The history table; its lock table is called the same with `lock` after it.
+    pub table: Identifier,
+    /// The schema of both; `None` is the first of the search path.
+    pub schema: Option<Identifier>,
+    /// Whether versions older than the newest applied one may still come (Flyway's rule).
+    pub out_of_order: bool,
+    /// What a database without a history counts as having: a version, a tag or `author:id`.
+    pub baseline: Option<String>,
+}
+
+/// Where the files of a changelog are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file or folder of the bundle.
+    Path(String),
+    /// A text in the properties.
+    Inline(String),
+    /// An object in S3: a zip, or one file.
+    Bucket {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
+        /// `VersionId`, where one is asked for.
+        version: Option<String>,
+        /// The root file or folder in the zip.
+        path: Option<String>,
+    },
+}
+
+/// `TransactionMode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TransactionMode {
+    /// One transaction for each changeset.
+    #[default]
+    Changeset,
+    /// One for all that allow it.
+    All,
 }
 
 /// The property `OnDelete`.

@@ -25,6 +25,7 @@
 //! | [`request`] | an event's text to a typed request, in two stages |
 //! | [`invocation`] | a plain call, read |
 //! | [`desired`] | what is asked for |
+//! | [`changelog`] | files to changesets: Liquibase, Flyway, plain SQL |
 //! | [`observed`] | what is there |
 //! | [`plan`] | the steps between the two; what a Delete may remove |
 //! | [`ledger`] | the tables that remember, as statements |
@@ -40,6 +41,7 @@
 //! | [`lock`] | the advisory lock, and the sessions of a resource |
 //! | [`apply`] | carries a plan out |
 //! | [`secrets`] | Secrets Manager |
+//! | [`source`] | where changelog files come from: folder, template, S3 |
 //! | [`aws`] | AWS's configuration, when it is needed |
 //! | [`answer`] | the PUT to the `ResponseURL` |
 //! | [`trust`] | certificates, in two tiers |
@@ -78,6 +80,7 @@ pub mod answer;
 pub mod apply;
 pub mod aws;
 pub mod budget;
+pub mod changelog;
 pub mod commands;
 pub mod desired;
 pub mod engine;
@@ -97,6 +100,7 @@ pub mod redact;
 pub mod request;
 pub mod response;
 pub mod secrets;
+pub mod source;
 pub mod sql;
 pub mod telemetry;
 pub mod trust;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::extensions;
 use super::value::{self, PropertyError, Read};
-use crate::desired::{Auth, Connection, Desired, Mode, OnDelete, Policy, SslMode};
+use crate::desired::{Auth, Connection, Desired, Mode, OnDelete, Policy, SslMode, TransactionMode};
 use crate::sql::check;
 
 /// Properties that are read, in the order of the reference.
@@ -140,8 +140,9 @@ impl Reader<'_> {
         self.property("OnRollback", |path, value| {
             value::word(path, value, &[("Keep", ()), ("Revert", ())])
         });
-        self.property("TransactionMode", |path, value| {
-            value::word(path, value, &[("Changeset", ()), ("All", ())])
+        let transaction_mode = self.property("TransactionMode", |path, value| {
+            let words = [("Changeset", TransactionMode::Changeset), ("All", TransactionMode::All)];
+            value::word(path, value, &words)
         });
         let modes = [("Apply", Mode::Apply), ("Plan", Mode::Plan), ("Verify", Mode::Verify)];
         let mode = self.property("Mode", |path, value| value::word(path, value, &modes));
@@ -150,6 +151,8 @@ impl Reader<'_> {
             secret,
             connection,
             extensions: extensions::read(self.properties, &mut self.errors),
+            changelog: None,
+            transaction_mode: transaction_mode.unwrap_or_default(),
             on_create: self.property("OnCreate", statements).unwrap_or_default(),
             on_update: self.property("OnUpdate", statements).unwrap_or_default(),
             on_delete: self.property("OnDelete", on_delete).unwrap_or_default(),

@@ -6,6 +6,8 @@
 
 pub mod check;
 pub mod scan;
+pub mod split;
+pub mod transactional;
 
 /// A string as an SQL literal, whatever `standard_conforming_strings` says.
 ///

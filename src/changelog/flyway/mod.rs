@@ -1,0 +1,29 @@
+//! Flyway's directories: names, versions, checksums, placeholders.
+
+/// What Flyway's history knows of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// V, R or B.
+    pub kind: Kind,
+    /// The version as the file name has it, `_` made `.`; `None` for a repeatable one.
+    pub version: Option<String>,
+    /// The description, `_` made blank.
+    pub description: String,
+    /// Path below the location.
+    pub script: String,
+    /// Flyway's CRC-32, signed.
+    pub checksum: i32,
+    /// Other checksums that count as the same (of a repeatable one with placeholders).
+    pub also: Vec<i32>,
+}
+
+/// What a script is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `V`: once, in order.
+    Versioned,
+    /// `R`: again whenever it changes, after all others.
+    Repeatable,
+    /// `B`: instead of all that came before, on an empty database.
+    Baseline,
+}

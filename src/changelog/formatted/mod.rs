@@ -1,0 +1,1 @@
+//! Liquibase's formatted SQL: comments that cut a file into changesets.

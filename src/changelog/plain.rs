@@ -1,0 +1,1 @@
+//! Directories of SQL files: Liquibase's `includeAll` order, or their numbers.

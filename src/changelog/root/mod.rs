@@ -1,0 +1,1 @@
+//! Root changelogs in YAML, JSON and XML, and what they include.

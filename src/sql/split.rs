@@ -1,0 +1,1 @@
+//! Tells statements apart as psql does.

@@ -1,0 +1,1 @@
+//! What PostgreSQL refuses inside of a transaction block.
