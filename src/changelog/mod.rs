@@ -18,7 +18,13 @@ pub mod properties;
 pub mod root;
 pub mod text;
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::request::hex;
 
 pub use change::{Change, Work};
 pub use files::{FileError, Files};
@@ -40,6 +46,15 @@ pub struct Changelog {
     pub preconditions: Vec<Preconditions>,
     /// What was understood otherwise than the author may have meant.
     pub warnings: Vec<String>,
+}
+
+/// A changelog that was read, and the files that its long texts are read from again.
+#[derive(Clone)]
+pub struct Loaded {
+    /// The changesets.
+    pub changelog: Changelog,
+    /// The files.
+    pub files: Arc<dyn Files>,
 }
 
 /// Whose rules a changelog follows.
@@ -103,6 +118,33 @@ pub struct Changeset {
     pub checksum: checksum::Checksum,
     /// What Flyway's history knows of it; only with [`Style::Flyway`].
     pub flyway: Option<flyway::Script>,
+}
+
+impl Changeset {
+    /// Its whole text, unless a part of it is too long to hold.
+    pub fn content(&self) -> Option<Cow<'_, str>> {
+        if let [Change { work: Work::Sql(text), .. }] = self.changes.as_slice() {
+            return text.held.as_deref().map(Cow::Borrowed);
+        }
+        let parts: Option<Vec<_>> = self.changes.iter().map(Change::content).collect();
+        Some(Cow::Owned(parts?.join(";\n")))
+    }
+
+    /// SHA-256 of its text, in hex.
+    pub fn sha256(&self) -> String {
+        if let [Change { work: Work::Sql(text), .. }] = self.changes.as_slice() {
+            return text.sha256.clone();
+        }
+        let mut hash = Sha256::new();
+        for change in &self.changes {
+            match &change.work {
+                Work::Sql(text) => hash.update(&text.sha256),
+                _ => hash.update(change.content().unwrap_or_default().as_bytes()),
+            }
+            hash.update([0]);
+        }
+        hex(&hash.finalize())
+    }
 }
 
 /// When a changeset counts.

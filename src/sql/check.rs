@@ -30,7 +30,7 @@ pub fn statement(sql: &str) -> Result<(), Refused> {
         return Err(Refused::Nul);
     }
     let tokens = tokens(sql);
-    if tokens.windows(2).any(|pair| is_password(pair[0], pair[1])) {
+    if password_in(&tokens) {
         return Err(Refused::InlinePassword);
     }
     if tokens.split(|&token| token == Token::Semicolon).any(copies_to_client) {
@@ -40,6 +40,15 @@ pub fn statement(sql: &str) -> Result<(), Refused> {
         Some(word) => Err(Refused::TransactionCommand(word.to_uppercase())),
         None => Ok(()),
     }
+}
+
+/// Whether a text holds a password in clear text.
+pub fn holds_password(sql: &str) -> bool {
+    password_in(&tokens(sql))
+}
+
+fn password_in(tokens: &[Token<'_>]) -> bool {
+    tokens.windows(2).any(|pair| is_password(pair[0], pair[1]))
 }
 
 fn is_word(token: Token<'_>, word: &str) -> bool {

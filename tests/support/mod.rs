@@ -12,6 +12,7 @@
 #![allow(clippy::zombie_processes, clippy::format_collect, clippy::needless_pass_by_value)]
 #![allow(clippy::unused_self, clippy::similar_names, clippy::duration_suboptimal_units)]
 
+pub mod bundle;
 pub mod client;
 pub mod cloudformation;
 pub mod cluster;
@@ -27,6 +28,7 @@ pub mod secrets;
 pub mod stack;
 pub mod tls;
 
+pub use bundle::Bundle;
 pub use client::{Client, Running};
 pub use cloudformation::{Behaviour, Receiver, Recorded};
 pub use lambda::{FUNCTION_ARN, Function, FunctionOptions, Invocation, Pending};

@@ -1,6 +1,8 @@
 //! What a changeset does: its changes, each with its SQL.
 
-use super::Text;
+use std::borrow::Cow;
+
+use super::{Place, Text};
 
 /// One change of a changeset.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,4 +34,23 @@ pub enum Work {
     Tag(String),
     /// `empty`, `output`.
     Nothing,
+}
+
+impl Change {
+    /// Its SQL, unless it is too long to hold.
+    pub fn content(&self) -> Option<Cow<'_, str>> {
+        match &self.work {
+            Work::Sql(text) => text.held.as_deref().map(Cow::Borrowed),
+            Work::Statements(statements) => Some(Cow::Owned(statements.join(";\n"))),
+            Work::Tag(_) | Work::Nothing => Some(Cow::Borrowed("")),
+        }
+    }
+
+    /// Where its text is not UTF-8.
+    pub fn damaged(&self) -> Option<&Place> {
+        match &self.work {
+            Work::Sql(text) => text.damaged.as_ref(),
+            _ => None,
+        }
+    }
 }
