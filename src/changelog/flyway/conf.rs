@@ -106,15 +106,15 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_refused_with_its_line() {
         for (text, what) in [
-            (
-                "encoding=ISO-8859-1",
-                "a.conf:2: the encoding `ISO-8859-1` is not supported",
-            ),
+            ("encoding=ISO-8859-1", "a.conf:2: the encoding `ISO-8859-1` is not supported"),
             (
                 "shouldExecute=${env}==prod",
                 "a.conf:2: `shouldExecute` is `${env}==prod`; it can be `true` or `false`",
             ),
-            ("executeInTransaction", "a.conf:2: `executeInTransaction` is ``; it can be `true` or `false`"),
+            (
+                "executeInTransaction",
+                "a.conf:2: `executeInTransaction` is ``; it can be `true` or `false`",
+            ),
             ("mixed=true", "a.conf:2: the setting `mixed` of a script is not known"),
         ] {
             let errors = read("a.conf", &format!("\n{text}")).unwrap_err();

@@ -48,15 +48,15 @@ impl Location {
     pub fn of(mut paths: Vec<String>) -> Self {
         paths.sort_unstable();
         let mut all = Self::default();
-        paths.into_iter().for_each(|path| all.add(path));
+        for path in paths {
+            all.add(path);
+        }
         all.scripts.sort_by(in_order);
         all.refuse_doubles();
-        let scripts: BTreeSet<_> = all.scripts.iter().map(|it| &it.path).collect();
-        let of_none = |path: &&String| {
-            let script = &path[..path.len() - ".conf".len()];
-            !scripts.contains(&script.to_owned()) && !all.undos.values().any(|it| it == script)
-        };
-        let of_none = all.confs.iter().filter(of_none);
+        let named = all.scripts.iter().map(|it| &it.path).chain(all.undos.values());
+        let scripts: BTreeSet<_> = named.map(String::as_str).collect();
+        let of_none =
+            all.confs.iter().filter(|path| !scripts.contains(&path[..path.len() - ".conf".len()]));
         all.warnings.extend(of_none.map(|path| format!("`{path}` belongs to no script")));
         all
     }
@@ -128,7 +128,9 @@ impl Location {
             }
             let what = match &second.version {
                 Some(version) => format!("version {version} is also that of `{}`", first.path),
-                None => format!("`{}` is also the description of `{}`", first.description, first.path),
+                None => {
+                    format!("`{}` is also the description of `{}`", first.description, first.path)
+                }
             };
             let place = Place { file: second.path.clone(), line: 0 };
             let hint = match &second.version {
@@ -190,12 +192,26 @@ mod tests {
     #[test]
     fn versions_come_as_numbers_and_repeatable_scripts_last() {
         let all = location(&[
-            "R__b.sql", "a/V10__x.sql", "V2__x.sql", "R__a.sql", "V2_1__x.sql", "B2__x.sql", "b/V1__x.sql",
+            "R__b.sql",
+            "a/V10__x.sql",
+            "V2__x.sql",
+            "R__a.sql",
+            "V2_1__x.sql",
+            "B2__x.sql",
+            "b/V1__x.sql",
         ]);
         let order: Vec<_> = all.scripts.iter().map(|it| it.path.as_str()).collect();
         assert_eq!(
             order,
-            ["b/V1__x.sql", "B2__x.sql", "V2__x.sql", "V2_1__x.sql", "a/V10__x.sql", "R__a.sql", "R__b.sql"]
+            [
+                "b/V1__x.sql",
+                "B2__x.sql",
+                "V2__x.sql",
+                "V2_1__x.sql",
+                "a/V10__x.sql",
+                "R__a.sql",
+                "R__b.sql"
+            ]
         );
         assert!(all.errors.is_empty() && all.warnings.is_empty());
     }
@@ -203,7 +219,13 @@ mod tests {
     #[test]
     fn doubles_are_refused_with_both_names() {
         let all = location(&[
-            "V1__a.sql", "x/V1.0__b.sql", "B1__c.sql", "R__v.sql", "x/R__v.sql", "U1__a.sql", "U01__b.sql",
+            "V1__a.sql",
+            "x/V1.0__b.sql",
+            "B1__c.sql",
+            "R__v.sql",
+            "x/R__v.sql",
+            "U1__a.sql",
+            "U01__b.sql",
         ]);
         assert_eq!(
             shown(&all.errors),
@@ -217,7 +239,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_run_is_refused_by_name() {
-        let all = location(&["V1__a.sql", "V2__b.java", "afterMigrate.sql", "V3_c.sql", "V4__d.py"]);
+        let all =
+            location(&["V1__a.sql", "V2__b.java", "afterMigrate.sql", "V3_c.sql", "V4__d.py"]);
         assert_eq!(
             shown(&all.errors),
             [
@@ -235,7 +258,13 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_said() {
-        let all = location(&["V1__a.sql", "V9__x.sql.conf", "beforeClean.sql", "flyway.toml", "README.md"]);
+        let all = location(&[
+            "V1__a.sql",
+            "V9__x.sql.conf",
+            "beforeClean.sql",
+            "flyway.toml",
+            "README.md",
+        ]);
         assert!(all.errors.is_empty());
         assert_eq!(
             all.warnings,

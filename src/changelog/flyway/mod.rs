@@ -9,6 +9,7 @@ mod conf;
 mod history;
 mod location;
 mod name;
+mod past;
 mod placeholder;
 mod read;
 mod row;
@@ -17,8 +18,10 @@ mod version;
 
 pub use history::{Comparison, State, compare};
 pub use location::is_flyway;
+pub use placeholder::Placeholders;
 pub use read::read;
 pub use row::{Row, history_delete, history_insert};
+pub use scan::reread;
 pub use version::Version;
 
 /// The author of changesets that are Flyway's scripts.

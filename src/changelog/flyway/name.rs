@@ -104,7 +104,7 @@ pub fn found(path: &str) -> Found {
     if is("sql") {
         script(stem).unwrap_or_else(Found::Misnamed)
     } else if is("conf") {
-        conf(stem)
+        conf(stem, suffix)
     } else if stem == "flyway" && (is("toml") || is("properties")) {
         Found::Unread
     } else if LANGUAGES.iter().any(|it| is(it)) && script(stem).is_ok() {
@@ -114,11 +114,12 @@ pub fn found(path: &str) -> Found {
     }
 }
 
-fn conf(stem: &str) -> Found {
+fn conf(stem: &str, suffix: &str) -> Found {
     let of_script = stem.rsplit_once('.').is_some_and(|(_, it)| it.eq_ignore_ascii_case("sql"));
-    if of_script {
+    // Flyway looks for exactly this name.
+    if of_script && suffix == "conf" {
         Found::Conf
-    } else if stem == "flyway" || script(stem).is_ok() {
+    } else if of_script || stem == "flyway" || script(stem).is_ok() {
         Found::Unread
     } else {
         Found::Other
@@ -185,6 +186,7 @@ mod tests {
             ("afterMigrateError__mail.sql", Found::Callback("afterMigrateError")),
             ("beforeClean.sql", Found::Callback("beforeClean")),
             ("V1__a.sql.conf", Found::Conf),
+            ("V1__a.sql.CONF", Found::Unread),
             ("V1__a.conf", Found::Unread),
             ("flyway.conf", Found::Unread),
             ("flyway.toml", Found::Unread),

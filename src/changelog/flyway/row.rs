@@ -104,7 +104,10 @@ mod tests {
              'a/B7__it''s_all.sql', -5, current_user, 2147483647, true FROM \"public\".\"h\""
         );
         let sql = history_insert("h", &script(Kind::Repeatable, None), 12);
-        assert!(sql.contains(" + 1, NULL, 'it''s all', 'SQL', ") && sql.contains("current_user, 12, true"));
+        assert!(
+            sql.contains(" + 1, NULL, 'it''s all', 'SQL', ")
+                && sql.contains("current_user, 12, true")
+        );
         assert!(history_delete("h", &script(Kind::Versioned, Some("7"))).contains("'DELETE'"));
     }
 

@@ -6,15 +6,18 @@
 //! memory than a piece of it.
 
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
 
-use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 use super::name::of_path;
 use super::placeholder::{Origin, Placeholders, Replacer, Unknown};
+use crate::changelog::checksum::{Squeezed, hex};
 use crate::changelog::text::{HELD, Source};
 use crate::changelog::{ChangelogError, FileError, Files, Place, Text};
 
+/// Most scripts are shorter than the first piece.
+const FIRST_PIECE: usize = 4 * 1024;
 const PIECE: usize = 64 * 1024;
 
 /// What a pass over a script finds.
@@ -26,8 +29,6 @@ pub struct Scanned {
     pub replaced: Option<Sums>,
     /// The text with its placeholders replaced.
     pub text: Text,
-    /// Whether there were any.
-    pub has_placeholders: bool,
 }
 
 /// The checksums of a text.
@@ -44,7 +45,7 @@ pub struct Sums {
 pub fn scan(
     files: &dyn Files,
     path: &str,
-    placeholders: Option<&Placeholders>,
+    placeholders: Option<&Arc<Placeholders>>,
     sum_replaced: bool,
 ) -> Result<Scanned, Vec<ChangelogError>> {
     let mut reader = files.open(path).map_err(|error| vec![error.into()])?;
@@ -54,30 +55,56 @@ pub fn scan(
         pieces(&mut *reader, path, &mut |piece| {
             written.put(piece);
             sink.put(piece, Origin::File);
+            true
         })
         .map_err(|error| vec![error])?;
-        return Ok(sink.finish(path, written, false));
+        return Ok(sink.finish(written, Source::Whole { path: path.to_owned() }));
     };
     let mut replacer = Replacer::new(placeholders, of_path(path));
     pieces(&mut *reader, path, &mut |piece| {
         written.put(piece);
         replacer.push(piece, &mut |out, origin| sink.put(out, origin));
+        true
     })
     .map_err(|error| vec![error])?;
     replacer.finish(&mut |out, origin| sink.put(out, origin));
     if !replacer.unknown.is_empty() {
         return Err(replacer.unknown.into_iter().map(|it| unknown(path, it)).collect());
     }
-    Ok(sink.finish(path, written, replacer.replaced))
+    let path = path.to_owned();
+    let source = if replacer.replaced {
+        Source::Flyway { path, placeholders: Arc::clone(placeholders) }
+    } else {
+        Source::Whole { path }
+    };
+    Ok(sink.finish(written, source))
 }
 
-/// Gives the file's text to `sink` in pieces that end between characters.
+/// Gives a script's text, its placeholders replaced, to `sink` until that says `false`.
+pub fn reread(
+    files: &dyn Files,
+    path: &str,
+    placeholders: &Placeholders,
+    sink: &mut dyn FnMut(&str) -> bool,
+) -> Result<(), ChangelogError> {
+    let mut reader = files.open(path)?;
+    let mut replacer = Replacer::new(placeholders, of_path(path));
+    let mut goes_on = true;
+    pieces(&mut *reader, path, &mut |piece| {
+        replacer.push(piece, &mut |out, _| goes_on = goes_on && sink(out));
+        goes_on
+    })?;
+    replacer.finish(&mut |out, _| goes_on = goes_on && sink(out));
+    Ok(())
+}
+
+/// Gives the file's text to `sink` in pieces that end between characters, until it says `false`.
 pub fn pieces(
     reader: &mut dyn Read,
     path: &str,
-    sink: &mut dyn FnMut(&str),
+    sink: &mut dyn FnMut(&str) -> bool,
 ) -> Result<(), ChangelogError> {
-    let mut buffer = vec![0; PIECE];
+    let mut buffer = vec![0; FIRST_PIECE];
     let (mut kept, mut line, mut begins) = (0, 1, true);
     loop {
         let read = match reader.read(&mut buffer[kept..]) {
@@ -104,14 +131,12 @@ pub fn pieces(
         let taken = text.len();
         let text = if begins { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
         begins &= taken == 0;
-        if !text.is_empty() {
-            sink(text);
-        }
-        if read == 0 {
+        if read == 0 || !(text.is_empty() || sink(text)) {
             return Ok(());
         }
         buffer.copy_within(taken..len, 0);
         kept = len - taken;
+        buffer.resize(PIECE, 0);
     }
 }
 
@@ -134,23 +159,19 @@ fn unknown(path: &str, found: Unknown) -> ChangelogError {
 #[derive(Default)]
 struct Summing {
     crc: crc32fast::Hasher,
-    squeezed: Md5,
-    without_blanks: String,
+    squeezed: Squeezed,
 }
 
 impl Summing {
     fn put(&mut self, piece: &str) {
-        for line in piece.split(['\r', '\n']) {
-            self.crc.update(line.as_bytes());
+        for line in piece.as_bytes().split(|byte| matches!(byte, b'\r' | b'\n')) {
+            self.crc.update(line);
         }
-        self.without_blanks.clear();
-        self.without_blanks.extend(piece.split([' ', '\t', '\r', '\n']));
-        self.squeezed.update(&self.without_blanks);
+        self.squeezed.push(piece);
     }
 
     fn finish(self) -> Sums {
-        let squeezed = format!("9:{}", hex(&self.squeezed.finalize()));
-        Sums { crc: self.crc.finalize().cast_signed(), squeezed }
+        Sums { crc: self.crc.finalize().cast_signed(), squeezed: self.squeezed.finish() }
     }
 }
 
@@ -183,7 +204,7 @@ impl Sink {
         }
     }
 
-    fn finish(mut self, path: &str, written: Summing, has_placeholders: bool) -> Scanned {
+    fn finish(mut self, written: Summing, source: Source) -> Scanned {
         let is_held = self.len <= HELD as u64;
         if is_held && !self.held.is_empty() && !self.held.ends_with('\n') {
             self.lines.push(self.line + 1);
@@ -193,20 +214,12 @@ impl Sink {
             lines: self.lines,
             len: self.len,
             sha256: hex(&self.sha256.finalize()),
-            source: Source::Whole { path: path.to_owned() },
+            source,
             damaged: None,
         };
         let (written, replaced) = (written.finish(), self.sums.map(Summing::finish));
-        Scanned { written, replaced, text, has_placeholders }
+        Scanned { written, replaced, text }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
@@ -220,10 +233,10 @@ mod tests {
 
     const VECTORS: [(&str, i32); 5] = [
         ("", 0),
-        ("SELECT 1;", 78787420),
-        ("CREATE TABLE person (\n    id int NOT NULL,\n    name varchar(100)\n);\n", 1334921196),
-        ("-- é € 𝄞\r\nSELECT '\t';\r\n\r\nSELECT 2", 3335644),
-        ("\u{feff}CREATE VIEW v AS SELECT 1;\rSELECT 3;\n", -325738041),
+        ("SELECT 1;", 78_787_420),
+        ("CREATE TABLE person (\n    id int NOT NULL,\n    name varchar(100)\n);\n", 1_334_921_196),
+        ("-- é € 𝄞\r\nSELECT '\t';\r\n\r\nSELECT 2", 3_335_644),
+        ("\u{feff}CREATE VIEW v AS SELECT 1;\rSELECT 3;\n", -325_738_041),
     ];
 
     fn of(bytes: &[u8]) -> Scanned {
@@ -233,7 +246,7 @@ mod tests {
     fn scanned(bytes: &[u8]) -> Result<Scanned, Vec<ChangelogError>> {
         let files = Memory(BTreeMap::from([("R__a.sql".to_owned(), bytes.to_vec())]));
         let given = BTreeMap::from([("schema".to_owned(), "app\nx".to_owned())]);
-        scan(&files, "R__a.sql", Some(&Placeholders::new(&given)), true)
+        scan(&files, "R__a.sql", Some(&Arc::new(Placeholders::new(&given))), true)
     }
 
     /// The numbers are from another program: zlib's `crc32` over the lines without their ends.
@@ -247,7 +260,9 @@ mod tests {
     #[test]
     fn line_ends_and_the_byte_order_mark_do_not_count() {
         let one = of("SELECT 1;\nSELECT 2;\n".as_bytes()).written.crc;
-        for text in ["SELECT 1;\r\nSELECT 2;", "SELECT 1;\rSELECT 2;\r", "\u{feff}SELECT 1;\n\n\nSELECT 2;"] {
+        for text in
+            ["SELECT 1;\r\nSELECT 2;", "SELECT 1;\rSELECT 2;\r", "\u{feff}SELECT 1;\n\n\nSELECT 2;"]
+        {
             assert_eq!(of(text.as_bytes()).written.crc, one, "{text:?}");
         }
         assert_ne!(of("\u{feff}\u{feff}SELECT 1;SELECT 2;".as_bytes()).written.crc, one);
@@ -259,9 +274,11 @@ mod tests {
         let scanned = of(b"-- ${schema}\nSELECT '${schema}'\n;");
         assert_eq!(scanned.text.held.as_deref(), Some("-- app\nx\nSELECT 'app\nx'\n;"));
         assert_eq!(scanned.text.lines, [1, 1, 2, 2, 3]);
-        assert!(scanned.has_placeholders);
         assert_eq!(scanned.replaced.unwrap().crc, of(b"-- app\nx\nSELECT 'app\nx'\n;").written.crc);
-        assert_eq!(scanned.written.crc, crc32fast::hash(b"-- ${schema}SELECT '${schema}';").cast_signed());
+        assert_eq!(
+            scanned.written.crc,
+            crc32fast::hash(b"-- ${schema}SELECT '${schema}';").cast_signed()
+        );
     }
 
     #[test]
@@ -278,14 +295,19 @@ mod tests {
         );
         assert_eq!(
             errors[0].hint.as_deref(),
-            Some("Give `nope` in `Parameters`, or set `placeholderReplacement=false` in `R__a.sql.conf`.")
+            Some(
+                "Give `nope` in `Parameters`, or set `placeholderReplacement=false` in `R__a.sql.conf`."
+            )
         );
     }
 
     #[test]
     fn bytes_that_are_no_utf_8_are_refused_with_their_line() {
         for bytes in [&b"a\nb\xffc"[..], b"a\n\xc3", b"a\n\xe2\x82"] {
-            assert_eq!(scanned(bytes).unwrap_err()[0].to_string(), "R__a.sql:2: the script is not UTF-8");
+            assert_eq!(
+                scanned(bytes).unwrap_err()[0].to_string(),
+                "R__a.sql:2: the script is not UTF-8"
+            );
         }
         assert_eq!(of("é€𝄞".as_bytes()).text.len, 9);
     }
@@ -301,9 +323,32 @@ mod tests {
         assert_eq!(Some(scanned.written), scanned.replaced);
     }
 
-    struct Drop3<'a>(&'a [u8]);
+    #[test]
+    fn a_long_script_with_placeholders_is_replaced_again_when_it_is_read() {
+        let long = "-- ${schema}\n".repeat(HELD / 8);
+        let text = of(long.as_bytes()).text;
+        assert_eq!(text.held, None);
+        let files = Memory::of(&[("R__a.sql", &long)]);
+        let (mut again, mut pieces) = (String::new(), 0);
+        let all = &mut |piece: &str| {
+            again.push_str(piece);
+            true
+        };
+        text.read(&files, all).unwrap();
+        assert_eq!(again, "-- app\nx\n".repeat(HELD / 8));
+        assert_eq!(again.len() as u64, text.len);
+        let three = &mut |_: &str| {
+            pieces += 1;
+            pieces < 3
+        };
+        text.read(&files, three).unwrap();
+        assert_eq!(pieces, 3);
+    }
 
-    impl Read for Drop3<'_> {
+    /// Gives three bytes at a time.
+    struct Three<'a>(&'a [u8]);
+
+    impl Read for Three<'_> {
         fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
             let len = self.0.len().min(3).min(out.len());
             out[..len].copy_from_slice(&self.0[..len]);
@@ -316,7 +361,11 @@ mod tests {
         #[test]
         fn pieces_make_up_the_text(text in "[a€é𝄞\n]{0,40}") {
             let mut whole = String::new();
-            pieces(&mut Drop3(text.as_bytes()), "a", &mut |piece| whole.push_str(piece)).unwrap();
+            pieces(&mut Three(text.as_bytes()), "a", &mut |piece| {
+                whole.push_str(piece);
+                true
+            })
+            .unwrap();
             prop_assert_eq!(whole, text);
         }
 
