@@ -47,7 +47,7 @@ pub enum Failure {
     #[error(transparent)]
     Changeset(#[from] ChangesetError),
     /// The changelog cannot be read.
-    #[error("{}", first_and_more(.0))]
+    #[error("{}", ChangelogError::listed(.0))]
     Changelog(Vec<ChangelogError>),
     /// Somebody holds Liquibase's lock.
     #[error("{table} is held by {holder}")]
@@ -101,16 +101,6 @@ pub enum Failure {
 
 fn joined(errors: &[PropertyError]) -> String {
     let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
-    texts.join("; ")
-}
-
-/// The first mistakes of a changelog, and how many more there are.
-fn first_and_more(errors: &[ChangelogError]) -> String {
-    const SHOWN: usize = 5;
-    let mut texts: Vec<_> = errors.iter().take(SHOWN).map(ToString::to_string).collect();
-    if errors.len() > SHOWN {
-        texts.push(format!("and {} more", errors.len() - SHOWN));
-    }
     texts.join("; ")
 }
 

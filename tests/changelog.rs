@@ -44,9 +44,8 @@ fn a_changelog_is_applied_once_and_in_order_and_the_rest_of_it_later() {
     let bundle = Bundle::of(&[("db/changelog.sql", FIRST)]);
     let stage = with(&bundle);
     let mut stack = stage.stack();
-    let properties = |nonce: &str| {
-        stage.properties(json!({ "Changelog": "db/changelog.sql", "Nonce": nonce }))
-    };
+    let properties =
+        |nonce: &str| stage.properties(json!({ "Changelog": "db/changelog.sql", "Nonce": nonce }));
     let create = stack.create(properties("1"));
     let answer = stage.succeed(&mut stack, &create);
     assert_eq!(data(&answer, "ChangesetsApplied"), "2");
@@ -59,7 +58,10 @@ fn a_changelog_is_applied_once_and_in_order_and_the_rest_of_it_later() {
     assert_eq!((data(&answer, "ChangesetsApplied"), data(&answer, "Changed")), ("0", "false"));
     assert_eq!(data(&answer, "LastChangeset"), "ann:2");
 
-    bundle.write("db/changelog.sql", format!("{FIRST}\n--changeset bob:3\nDROP TABLE orders;\n").as_bytes());
+    bundle.write(
+        "db/changelog.sql",
+        format!("{FIRST}\n--changeset bob:3\nDROP TABLE orders;\n").as_bytes(),
+    );
     let update = stack.update(properties("3"));
     let answer = stage.succeed(&mut stack, &update);
     assert_eq!(data(&answer, "ChangesetsApplied"), "1");
@@ -127,12 +129,16 @@ fn an_edited_changeset_stops_everything_and_shows_what_was_edited() {
     let create = stack.create(stage.properties(json!({ "Changelog": "a.sql" })));
     stage.succeed(&mut stack, &create);
     let edited = FIRST.replace("VALUES (1), (2)", "VALUES (1), (3)");
-    bundle.write("a.sql", format!("{edited}\n--changeset ann:3\nCREATE TABLE late ();\n").as_bytes());
+    bundle
+        .write("a.sql", format!("{edited}\n--changeset ann:3\nCREATE TABLE late ();\n").as_bytes());
     let update = stack.update(stage.properties(json!({ "Changelog": "a.sql", "Nonce": "2" })));
     let answer = stage.ask(&update);
     let reason = answer["Reason"].as_str().unwrap();
     assert_eq!(answer["Status"], "FAILED");
-    assert!(reason.contains("changeset `ann:2` (a.sql:8) ran before and was changed since"), "{reason}");
+    assert!(
+        reason.contains("changeset `ann:2` (a.sql:8) ran before and was changed since"),
+        "{reason}"
+    );
     assert!(reason.contains("VALUES (1), (2)") && reason.contains("VALUES (1), (3)"), "{reason}");
     assert!(!has(&stage, "late"));
 }
@@ -144,7 +150,8 @@ fn a_stack_that_rolls_back_brings_the_older_changelog_and_gets_there() {
     let mut stack = stage.stack();
     let create = stack.create(stage.properties(json!({ "Changelog": "a.sql" })));
     stage.succeed(&mut stack, &create);
-    let newer = format!("{FIRST}\n--changeset ann:3\nCREATE TABLE c ();\n--changeset ann:4\nnonsense;\n");
+    let newer =
+        format!("{FIRST}\n--changeset ann:3\nCREATE TABLE c ();\n--changeset ann:4\nnonsense;\n");
     bundle.write("a.sql", newer.as_bytes());
     let update = stack.update(stage.properties(json!({ "Changelog": "a.sql", "Nonce": "2" })));
     let failed = stage.ask(&update);
@@ -260,13 +267,20 @@ fn what_may_fail_is_skipped_and_preconditions_decide() {
           --precondition-sql-check expectedResult:1 SELECT 0\nSELECT 1;\n",
     );
     let reason = stage.refused(json!({ "Changelog": "a.sql" }));
-    assert!(reason.contains("changeset `ann:halts`") && reason.contains("precondition"), "{reason}");
+    assert!(
+        reason.contains("changeset `ann:halts`") && reason.contains("precondition"),
+        "{reason}"
+    );
 }
 
 #[test]
 fn a_changed_run_on_change_changeset_runs_again() {
-    let view = |n: u8| format!("--liquibase formatted sql\n--changeset ann:v runOnChange:true\n\
-         CREATE OR REPLACE VIEW v AS SELECT {n} AS n;\n");
+    let view = |n: u8| {
+        format!(
+            "--liquibase formatted sql\n--changeset ann:v runOnChange:true\n\
+         CREATE OR REPLACE VIEW v AS SELECT {n} AS n;\n"
+        )
+    };
     let bundle = Bundle::of(&[("a.sql", &view(1))]);
     let stage = with(&bundle);
     let call = |action: &str| {
@@ -286,8 +300,12 @@ fn a_changed_run_on_change_changeset_runs_again() {
 
 #[test]
 fn all_in_one_transaction_is_all_or_nothing() {
-    let text = |last: &str| format!("--liquibase formatted sql\n--changeset ann:1\nCREATE TABLE a ();\n\
-         --changeset ann:2 failOnError:false\nSELECT nope;\n--changeset ann:3\n{last};\n");
+    let text = |last: &str| {
+        format!(
+            "--liquibase formatted sql\n--changeset ann:1\nCREATE TABLE a ();\n\
+         --changeset ann:2 failOnError:false\nSELECT nope;\n--changeset ann:3\n{last};\n"
+        )
+    };
     let bundle = Bundle::of(&[("a.sql", &text("SELECT nope"))]);
     let stage = with(&bundle);
     let properties = json!({
@@ -316,9 +334,12 @@ fn a_plan_reads_and_writes_nothing_and_verify_tells_the_difference() {
         stage.function.invoke(event.to_string().as_bytes())
     };
     let planned = call("Plan").returned();
-    assert_eq!(planned["Steps"][0], json!({
-        "step": "runChangeset", "changeset": "ann:1", "at": "a.sql:3", "why": "new",
-    }));
+    assert_eq!(
+        planned["Steps"][0],
+        json!({
+            "step": "runChangeset", "changeset": "ann:1", "at": "a.sql:3", "why": "new",
+        })
+    );
     assert!(!has(&stage, "databasechangelog") && !has(&stage, "execute_sql.request"));
     assert!(matches!(call("Verify"), support::Invocation::Threw { .. }));
     call("Apply").returned();

@@ -243,6 +243,16 @@ impl ChangelogError {
         Self { place: place.clone(), what: what.into(), hint: None }
     }
 
+    /// The first of several, and how many more there are.
+    pub fn listed(errors: &[Self]) -> String {
+        const SHOWN: usize = 5;
+        let mut texts: Vec<_> = errors.iter().take(SHOWN).map(ToString::to_string).collect();
+        if errors.len() > SHOWN {
+            texts.push(format!("and {} more", errors.len() - SHOWN));
+        }
+        texts.join("; ")
+    }
+
     /// The same with advice.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -63,6 +63,7 @@ pub(super) async fn run(
         since,
         budget: task.budget,
         interrupted: &history.interrupted,
+        flyway: inspect::history::flyway_table(history)?,
         stand: *stand,
     };
     let mut work = Work {

@@ -175,7 +175,13 @@ impl Task<'_> {
             last_changeset: look.last_changeset(),
             duration_ms: self.started.elapsed().as_millis(),
         };
-        Outcome { data: data(&facts), reason, changed, plan: look.plan.clone(), rehearsal: Vec::new() }
+        Outcome {
+            data: data(&facts),
+            reason,
+            changed,
+            plan: look.plan.clone(),
+            rehearsal: Vec::new(),
+        }
     }
 }
 

@@ -30,13 +30,8 @@ pub(super) async fn run(
     let entry = task.entry(RequestType::Update);
     let since = look.observed.server.now;
     // Ledger and tables are made in the same transaction, and go with it.
-    let begin = format!(
-        "BEGIN;{}{}{}{}",
-        ledger::SCHEMA,
-        entry.running(),
-        table.create(),
-        entry.marked()
-    );
+    let begin =
+        format!("BEGIN;{}{}{}{}", ledger::SCHEMA, entry.running(), table.create(), entry.marked());
     session.run(&begin).await.map_err(Failure::Ledger)?;
     let first = look.plan.steps.iter().position(Step::is_of_a_changelog);
     let before = &look.plan.steps[..first.unwrap_or(look.plan.steps.len())];
@@ -50,6 +45,7 @@ pub(super) async fn run(
         since,
         budget: task.budget,
         interrupted: &[],
+        flyway: None,
         stand: 0,
     };
     let changesets: Vec<_> = look

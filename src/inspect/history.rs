@@ -51,6 +51,16 @@ pub fn table(changelog: &Changelog, history: &History) -> Result<Table, InspectE
     Ok(Table::new(schema, changelog.table.clone()))
 }
 
+/// Flyway's table as SQL, where there is one.
+pub fn flyway_table(history: &History) -> Result<Option<String>, InspectError> {
+    if history.flyway.is_none() {
+        return Ok(None);
+    }
+    let schema = Identifier::new(&history.schema)
+        .map_err(|error| InspectError::Answer(error.to_string()))?;
+    Ok(Some(format!("{}.{FLYWAY}", schema.quoted())))
+}
+
 /// Fills in what the tables hold, in one round trip; in none if there are no tables.
 pub async fn rows(
     session: &Session,
@@ -73,13 +83,7 @@ pub async fn rows(
             table.lock_quoted()
         );
     }
-    if history.flyway.is_some() {
-        let flyway = format!(
-            "{}.{FLYWAY}",
-            Identifier::new(&history.schema)
-                .map_err(|error| InspectError::Answer(error.to_string()))?
-                .quoted()
-        );
+    if let Some(flyway) = flyway_table(history)? {
         sql += &format!(
             "SELECT 'flyway', installed_rank, version, description, type, script, checksum, success \
              FROM {flyway} ORDER BY installed_rank;\n"

@@ -11,7 +11,8 @@ use super::{PlanError, Step};
 use crate::changelog::checksum::Verdict;
 use crate::changelog::expression::{Selection, dbms_matches};
 use crate::changelog::files::normal;
-use crate::changelog::{Changelog, Changeset, Identity};
+use crate::changelog::flyway::{self, Comparison, State};
+use crate::changelog::{Changelog, Changeset, Identity, Style};
 use crate::desired;
 use crate::observed::{History, HistoryRow, Interrupted};
 
@@ -109,6 +110,11 @@ pub fn plan(
     let mut edited = Vec::new();
     let mut counted = Counted::default();
     let mut unset = Vec::new();
+    let mut adopted = Vec::new();
+    let flyway = match changelog.style {
+        Style::Flyway => Some(flyway_states(changelog, wanted, history, &ran)?),
+        Style::Liquibase => None,
+    };
     for (number, changeset) in changelog.changesets[..end].iter().enumerate() {
         let filter = &changeset.filter;
         let taken = selection.takes(filter).map_err(|error| {
@@ -128,6 +134,18 @@ pub fn plan(
             why,
         };
         let Some(row) = ran.row(changeset) else {
+            match flyway.as_ref().and_then(|it| it.states.get(number)) {
+                // It ran in Flyway's time.
+                Some(State::Applied) => {
+                    adopted.push(number);
+                    continue;
+                }
+                Some(state) if !state.runs() => {
+                    counted.filtered += 1;
+                    continue;
+                }
+                _ => {}
+            }
             refuse_damaged(changeset)?;
             let why = match ran.interrupted(changeset) {
                 Some(_) => Why::Interrupted,
@@ -164,8 +182,15 @@ pub fn plan(
     if !edited.is_empty() {
         return Err(PlanError::Edited(edited));
     }
-    if let Some(step) = baseline(changelog, wanted, history, &mut found.steps)? {
+    if let Some(flyway) = flyway {
+        found.notes.extend(flyway.notes);
+        found.notes.extend(without_file(&flyway.missing, &flyway.future));
+    } else if let Some(step) = baseline(changelog, wanted, history, &mut found.steps)? {
         found.steps.insert(0, step);
+    }
+    if !adopted.is_empty() {
+        let because = "they are in flyway_schema_history".to_owned();
+        found.steps.insert(0, Step::RecordChangesets { numbers: adopted, because });
     }
     if !unset.is_empty() {
         found.steps.insert(0, Step::RecordChecksums { numbers: unset });
@@ -173,6 +198,36 @@ pub fn plan(
     found.notes.extend(counted.notes());
     found.notes.extend(unknown(changelog, history));
     Ok(found)
+}
+
+/// Flyway's history, compared; what it refuses stops everything.
+fn flyway_states(
+    changelog: &Changelog,
+    wanted: &desired::Changelog,
+    history: &History,
+    ran: &Ran<'_>,
+) -> Result<Comparison, PlanError> {
+    let is_known = |identity: &Identity| ran.rows.contains_key(&key_of(identity));
+    let compared = flyway::compare(
+        &changelog.changesets,
+        history.flyway.as_deref().unwrap_or_default(),
+        &is_known,
+        wanted.out_of_order,
+        wanted.baseline.as_deref(),
+    )
+    .map_err(PlanError::Flyway)?;
+    let refused = compared.refusals(&changelog.changesets);
+    if refused.is_empty() { Ok(compared) } else { Err(PlanError::Flyway(refused)) }
+}
+
+/// Rows of Flyway's history that no file belongs to.
+fn without_file(missing: &[flyway::Row], future: &[flyway::Row]) -> Option<String> {
+    let last = future.last().or(missing.last())?;
+    Some(format!(
+        "{} rows of flyway_schema_history have no file here and stay as they are (one: `{}`)",
+        missing.len() + future.len(),
+        last.script
+    ))
 }
 
 #[derive(Default)]

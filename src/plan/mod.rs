@@ -13,7 +13,7 @@ pub mod version;
 
 use std::fmt;
 
-use crate::changelog::Changelog;
+use crate::changelog::{Changelog, ChangelogError};
 use crate::desired::Desired;
 use crate::ident::Identifier;
 use crate::observed::{Kind, Observed};
@@ -258,6 +258,9 @@ pub enum PlanError {
         /// `file:line` of the first bad byte.
         place: String,
     },
+    /// Flyway's history and the scripts do not agree.
+    #[error("{}", ChangelogError::listed(.0))]
+    Flyway(Vec<ChangelogError>),
     /// `ToTag` names nothing.
     #[error("tag `{0}` of `ToTag` is neither in the changelog nor in the history")]
     NoSuchTag(String),
@@ -278,8 +281,9 @@ pub enum PlanError {
 
 impl PlanError {
     /// What to do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         Some(match self {
+            Self::Flyway(errors) => return errors.first()?.hint.as_deref(),
             Self::Unavailable { .. } => {
                 "Check the name, or the engine version: see `SELECT * FROM pg_available_extensions`."
             }

@@ -20,6 +20,7 @@ pub use error::{Cause, ChangesetError};
 pub use rehearse::rehearse;
 
 use crate::budget::Budget;
+use crate::changelog::flyway;
 use crate::changelog::precondition::Otherwise;
 use crate::changelog::{Changeset, Loaded};
 use crate::history::{Deployment, Executed, Table};
@@ -47,6 +48,8 @@ pub struct Run<'a> {
     pub budget: &'a Budget,
     /// What was begun earlier and did not end.
     pub interrupted: &'a [Interrupted],
+    /// Flyway's table as SQL, where there is one: it goes on, so that one can return to it.
+    pub flyway: Option<String>,
     /// How many changesets of this run are committed.
     pub stand: usize,
 }
@@ -226,8 +229,12 @@ impl Run<'_> {
     /// What follows a changeset's text in the same transaction: the session is as before, nobody
     /// took the resource away, and the row says that it ran.
     fn recorded(&mut self, changeset: &Changeset, how: Executed, started: &str) -> String {
+        let flyway = match (&self.flyway, &changeset.flyway) {
+            (Some(table), Some(script)) => flyway::history_insert(table, script, 0),
+            _ => String::new(),
+        };
         format!(
-            "{RESET}{}{}{}{}",
+            "{RESET}{}{}{}{}{flyway}",
             self.entry.marked(),
             self.entry.assert_wanted(self.since),
             self.table.ran(changeset, how, &mut self.deployment),

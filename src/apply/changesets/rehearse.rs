@@ -98,7 +98,8 @@ async fn locks(
     let mut found = Vec::new();
     for row in rows {
         let mut columns = row.into_iter().flatten();
-        let (Some(table), Some(mode), Some(shown)) = (columns.next(), columns.next(), columns.next())
+        let (Some(table), Some(mode), Some(shown)) =
+            (columns.next(), columns.next(), columns.next())
         else {
             continue;
         };

@@ -54,22 +54,3 @@ pub enum Kind {
     /// `B`: instead of all that came before, on an empty database.
     Baseline,
 }
-
-/// One row of `flyway_schema_history`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// `installed_rank`.
-    pub installed_rank: i32,
-    /// `version`.
-    pub version: Option<String>,
-    /// `description`.
-    pub description: String,
-    /// `type`.
-    pub kind: String,
-    /// `script`.
-    pub script: String,
-    /// `checksum`.
-    pub checksum: Option<i32>,
-    /// `success`.
-    pub success: bool,
-}
