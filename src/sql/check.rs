@@ -6,6 +6,8 @@
 //! the transaction is checked again before its commit.
 
 use super::scan::{Token, tokens};
+use super::split::outline::Outline;
+use super::transactional::control_of;
 
 /// Why a statement of a template is refused before it runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,13 +35,22 @@ pub fn statement(sql: &str) -> Result<(), Refused> {
     if password_in(&tokens) {
         return Err(Refused::InlinePassword);
     }
-    if tokens.split(|&token| token == Token::Semicolon).any(copies_to_client) {
-        return Err(Refused::ClientCopy);
+    let mut outline = Outline::default();
+    let mut start = 0;
+    for (at, token) in tokens.iter().enumerate() {
+        let ends = outline.take(token.kind(), token.text());
+        if !ends && at + 1 < tokens.len() {
+            continue;
+        }
+        if outline.copy().is_some() {
+            return Err(Refused::ClientCopy);
+        }
+        if let Some(control) = control_of(&tokens[start..]) {
+            return Err(Refused::TransactionCommand(control.name().to_owned()));
+        }
+        (start, outline) = (at + 1, Outline::default());
     }
-    match transaction_command(&tokens) {
-        Some(word) => Err(Refused::TransactionCommand(word.to_uppercase())),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Whether a text holds a password in clear text.
@@ -51,55 +62,10 @@ fn password_in(tokens: &[Token<'_>]) -> bool {
     tokens.windows(2).any(|pair| is_password(pair[0], pair[1]))
 }
 
-fn is_word(token: Token<'_>, word: &str) -> bool {
-    matches!(token, Token::Word(found) if found.eq_ignore_ascii_case(word))
-}
-
-/// `COPY … FROM STDIN` and `COPY … TO STDOUT`, as `pg_dump` writes them.
-fn copies_to_client(statement: &[Token<'_>]) -> bool {
-    statement.first().is_some_and(|&first| is_word(first, "copy"))
-        && statement.iter().any(|&it| is_word(it, "stdin") || is_word(it, "stdout"))
-}
-
 /// `PASSWORD '…'`, but for a SCRAM verifier, which is no password.
 fn is_password(word: Token<'_>, value: Token<'_>) -> bool {
-    is_word(word, "password")
+    word.is("password")
         && matches!(value, Token::Literal(text) if !text.starts_with("'SCRAM-SHA-256$"))
-}
-
-/// The first word of a statement that ends or starts a transaction.
-///
-/// The body of an SQL-standard function (`BEGIN ATOMIC … END`) is one statement,
-/// semicolons included; psql counts it the same way.
-fn transaction_command<'a>(tokens: &[Token<'a>]) -> Option<&'a str> {
-    const COMMANDS: [&str; 7] = ["begin", "commit", "rollback", "abort", "end", "start", "prepare"];
-    let mut at_start = true;
-    let mut depth = 0_usize;
-    for (at, &token) in tokens.iter().enumerate() {
-        let following = tokens.get(at + 1).copied();
-        if depth == 0 && at_start {
-            if let Token::Word(word) = token {
-                let known = COMMANDS.iter().any(|command| word.eq_ignore_ascii_case(command));
-                // `PREPARE name AS …` and `ROLLBACK TO savepoint` leave the transaction as it is.
-                let harmless = (is_word(token, "prepare")
-                    && !following.is_some_and(|next| is_word(next, "transaction")))
-                    || (is_word(token, "rollback")
-                        && tokens[at..].iter().take(4).any(|&next| is_word(next, "to")));
-                if known && !harmless {
-                    return Some(word);
-                }
-            }
-        }
-        let opens_body =
-            is_word(token, "begin") && following.is_some_and(|next| is_word(next, "atomic"));
-        if opens_body || (depth > 0 && is_word(token, "case")) {
-            depth += 1;
-        } else if depth > 0 && is_word(token, "end") {
-            depth -= 1;
-        }
-        at_start = depth == 0 && token == Token::Semicolon;
-    }
-    None
 }
 
 #[cfg(test)]

@@ -1,0 +1,202 @@
+//! How a text must be run, seen before it runs: in one pass over its statements.
+//!
+//! A plain text goes to the server in one message. Only one that holds COPY data,
+//! commands of psql or transactions of its own, or what PostgreSQL refuses in a
+//! transaction block, is split. What a statement does is not looked at any further.
+
+use super::{Copy, Piece, SplitError, Splitter};
+use crate::sql::transactional::{self, Control};
+
+/// The most transaction commands that are listed.
+const LISTED: usize = 16;
+
+/// What must be known of a text to run it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// The first statement that PostgreSQL refuses inside of a transaction block.
+    pub needs_no_transaction: Option<String>,
+    /// The commands that begin or end transactions, in order; at most 16 are listed.
+    pub transaction_commands: Vec<Command>,
+    /// The whole text is one transaction: `BEGIN; …; COMMIT`, without modes and without any other
+    /// such command.
+    pub own_transaction: bool,
+    /// `COPY … FROM STDIN` with its data.
+    pub has_copy_data: bool,
+    /// The first statement that copies to the client (`COPY … TO STDOUT`).
+    pub copies_out: Option<String>,
+    /// Commands of psql: the text cannot be sent as it is.
+    pub has_meta_commands: bool,
+    /// How many statements there are, empty ones not counted.
+    pub statements: usize,
+}
+
+/// A command that begins or ends a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Command {
+    /// Which.
+    pub control: Control,
+    /// Its line, from 1.
+    pub line: usize,
+    /// Its column, from 1.
+    pub column: usize,
+}
+
+/// Looks at a text that is held.
+pub fn look(sql: &str) -> Result<Shape, SplitError> {
+    let mut look = Look::default();
+    look.feed(sql)?;
+    look.finish()
+}
+
+/// A text that is one transaction of its own, with blanks in place of its first and last
+/// statement, so that it can run in a transaction of ours and all positions stay; `None` if it is
+/// not such a text.
+pub fn without_own_transaction(sql: &str) -> Result<Option<String>, SplitError> {
+    let mut look = Look::default();
+    look.feed(sql)?;
+    let shape = look.end()?;
+    let (Some(begin), Some(commit)) = (look.begin, look.last_commit) else { return Ok(None) };
+    if !shape.own_transaction {
+        return Ok(None);
+    }
+    let mut inner = String::with_capacity(sql.len());
+    let mut at = 0;
+    for (start, end) in [begin, commit] {
+        inner.push_str(&sql[at..start]);
+        let blank = |c: char| if matches!(c, '\n' | '\r') { c } else { ' ' };
+        inner.extend(sql[start..end].chars().map(blank));
+        at = end;
+    }
+    inner.push_str(&sql[at..]);
+    Ok(Some(inner))
+}
+
+/// [`look`] for a text that streams by.
+#[derive(Debug, Default)]
+pub struct Look {
+    splitter: Splitter,
+    shape: Shape,
+    controls: usize,
+    /// The bytes of the first statement, if it is a plain `BEGIN`.
+    begin: Option<(usize, usize)>,
+    /// The bytes of the statement before the end, if it is a plain `COMMIT`.
+    last_commit: Option<(usize, usize)>,
+}
+
+impl Look {
+    /// The next chunk.
+    pub fn feed(&mut self, mut chunk: &str) -> Result<(), SplitError> {
+        while let Some(piece) = self.splitter.next(&mut chunk)? {
+            self.piece(piece);
+        }
+        Ok(())
+    }
+
+    /// No more chunks come.
+    pub fn finish(mut self) -> Result<Shape, SplitError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<Shape, SplitError> {
+        while let Some(piece) = self.splitter.finish()? {
+            self.piece(piece);
+        }
+        self.shape.has_meta_commands = self.splitter.commands() > 0;
+        self.shape.own_transaction =
+            self.controls == 2 && self.begin.is_some() && self.last_commit.is_some();
+        Ok(std::mem::take(&mut self.shape))
+    }
+
+    fn piece(&mut self, piece: Piece) {
+        let statement = match piece {
+            Piece::Statement(statement) => statement,
+            Piece::CopyData(_) | Piece::CopyEnd => {
+                self.shape.has_copy_data = true;
+                return;
+            }
+            Piece::Notice { .. } => return,
+        };
+        self.shape.statements += 1;
+        self.last_commit = None;
+        let (line, column) = (statement.line, statement.column);
+        let span = (statement.span.start, statement.span.end);
+        if let Some(control) = transactional::control(&statement.text) {
+            match control {
+                Control::Begin { plain: true } if self.shape.statements == 1 => {
+                    self.begin = Some(span);
+                }
+                Control::Commit { plain: true } => self.last_commit = Some(span),
+                _ => {}
+            }
+            self.controls += 1;
+            if self.controls <= LISTED {
+                self.shape.transaction_commands.push(Command { control, line, column });
+            }
+        }
+        let refused = transactional::refused_in_transaction(&statement.text).is_some();
+        let out = statement.copy == Some(Copy::Out);
+        if refused && self.shape.needs_no_transaction.is_none() {
+            self.shape.needs_no_transaction = Some(statement.text);
+        } else if out && self.shape.copies_out.is_none() {
+            self.shape.copies_out = Some(statement.text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_text_is_plain() {
+        let shape =
+            look("-- x\nCREATE TABLE t (a int);; INSERT INTO t VALUES (1);\nSELECT ':a'").unwrap();
+        assert_eq!(shape, Shape { statements: 3, ..Shape::default() });
+        assert_eq!(look(" -- nothing\n ; /* x */ ;").unwrap(), Shape::default());
+    }
+
+    #[test]
+    fn what_needs_care_is_seen() {
+        let shape = look("SELECT 1; VACUUM t; CREATE INDEX CONCURRENTLY i ON t (a);").unwrap();
+        assert_eq!(shape.needs_no_transaction.as_deref(), Some("VACUUM t"));
+        let shape = look("COPY t FROM STDIN;\nVACUUM;\n\\.\nCOPY t TO STDOUT").unwrap();
+        assert!(shape.has_copy_data && shape.needs_no_transaction.is_none());
+        assert_eq!((shape.statements, shape.copies_out.as_deref()), (2, Some("COPY t TO STDOUT")));
+        assert!(look("\\set x 1\nSELECT :x").unwrap().has_meta_commands);
+        assert!(look("SELECT 1\\; SELECT 2").unwrap().has_meta_commands);
+        assert!(matches!(look("SELECT '"), Err(SplitError::Unclosed { .. })));
+    }
+
+    #[test]
+    fn a_transaction_of_its_own_is_told_from_others() {
+        for (sql, own) in [
+            ("BEGIN; SELECT 1; COMMIT;", true),
+            ("/* x */ begin work; SAVEPOINT a; ROLLBACK TO a; end transaction -- x", true),
+            ("START TRANSACTION; SELECT 1; COMMIT AND NO CHAIN", true),
+            ("BEGIN; COMMIT", true),
+            ("BEGIN; SELECT 1", false),
+            ("SELECT 1; BEGIN; SELECT 1; COMMIT;", false),
+            ("BEGIN; SELECT 1; COMMIT; SELECT 2", false),
+            ("BEGIN; SELECT 1; COMMIT; BEGIN; SELECT 1; COMMIT", false),
+            ("BEGIN; COMMIT; COMMIT", false),
+            ("BEGIN; SELECT 1; ROLLBACK", false),
+            ("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT", false),
+            ("BEGIN; SELECT 1; COMMIT AND CHAIN", false),
+            ("SELECT 1", false),
+        ] {
+            assert_eq!(look(sql).unwrap().own_transaction, own, "{sql}");
+            assert_eq!(without_own_transaction(sql).unwrap().is_some(), own, "{sql}");
+        }
+        let commands = look("SELECT 1;\n COMMIT").unwrap().transaction_commands;
+        let control = Control::Commit { plain: true };
+        assert_eq!(commands, [Command { control, line: 2, column: 2 }]);
+    }
+
+    #[test]
+    fn the_inner_part_keeps_its_place() {
+        let sql = "\u{feff}-- é\nBEGIN /* é\n */;\nSELECT 'é;';\nCOMMIT; -- end";
+        let inner = without_own_transaction(sql).unwrap().unwrap();
+        assert_eq!(inner, "\u{feff}-- é\n          \n    \nSELECT 'é;';\n        -- end");
+        assert_eq!(inner.chars().count(), sql.chars().count());
+    }
+}
