@@ -175,6 +175,11 @@ fn bucket(path: &str, value: &Value) -> Read<String> {
             "`{path}` takes the name of a bucket alone, without ARN, URL or path"
         )));
     }
+    if name.ends_with("--x-s3") {
+        return Err(PropertyError(format!(
+            "`{path}` is a directory bucket (S3 Express), which is not supported yet"
+        )));
+    }
     Ok(name)
 }
 
@@ -249,10 +254,10 @@ fn name(path: &str, value: &Value) -> Read<Identifier> {
     let is_quoted = text.chars().any(char::is_lowercase)
         || text.contains('-')
         || text.starts_with(|it: char| it.is_ascii_digit());
-    match is_quoted {
-        true => Ok(given),
-        false => value::identifier(path, &Value::String(text.to_lowercase())),
+    if is_quoted {
+        return Ok(given);
     }
+    value::identifier(path, &Value::String(text.to_lowercase()))
 }
 
 #[cfg(test)]
@@ -337,6 +342,7 @@ mod tests {
         insta::assert_snapshot!(error(json!({"Path": "a", "Inline": "b"})), @"`Changelog` takes one of `Path`, `Inline`, and `Bucket` with `Key`");
         insta::assert_snapshot!(error(json!({"Bucket": "abc"})), @"`Changelog.Key` is missing");
         insta::assert_snapshot!(error(json!({"Bucket": "arn:aws:s3:::abc", "Key": "a"})), @"`Changelog.Bucket` takes the name of a bucket alone, without ARN, URL or path");
+        insta::assert_snapshot!(error(json!({"Bucket": "a--use1-az4--x-s3", "Key": "a"})), @"`Changelog.Bucket` is a directory bucket (S3 Express), which is not supported yet");
         insta::assert_snapshot!(error(json!({"Bucket": "abc", "Key": "a/"})), @"`Changelog.Key` names a folder; put its files into a zip and name that");
         insta::assert_snapshot!(error(json!({"Inline": "ALTER ROLE a PASSWORD 'hunter2'"})), @"`Changelog.Inline`: it holds a password in clear text; keep the password in a secret, or send a SCRAM verifier, which reveals none");
         insta::assert_snapshot!(error(json!({"Path": "a", "Parameters": {"AppPassword": "hunter2"}})), @"`Changelog.Parameters.AppPassword`: a password never travels in properties; set it from a secret, outside of the changelog");
