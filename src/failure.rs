@@ -15,6 +15,7 @@ use crate::postgres::{ConnectError, SqlError};
 use crate::request::RequestError;
 use crate::request::value::PropertyError;
 use crate::secrets::SecretError;
+use crate::source::SourceError;
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,12 @@ pub enum Failure {
     /// The login could not be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The changelog's files are not to be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The changelog cannot be understood.
+    #[error("changelog {0}")]
+    Changelog(#[from] ChangelogError),
     /// There is no session.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -124,6 +131,8 @@ impl Failure {
             }
             Self::Properties(_) | Self::Gone | Self::Superseded => return None,
             Self::Secret(error) => error.hint(),
+            Self::Source(error) => return error.hint(),
+            Self::Changelog(error) => return error.hint.clone(),
             Self::Connect(error) => return error.hint(),
             Self::Inspect(InspectError::Sql(error))
                 if error.sqlstate.as_deref() == Some("42501") =>
@@ -196,6 +205,9 @@ impl Failure {
             Self::Properties(_) => "PermanentInvalidProperties",
             Self::Secret(error) if error.heals() => "RetryableSecretUnavailable",
             Self::Secret(_) => "PermanentSecret",
+            Self::Source(error) if error.heals() => "RetryableSourceUnavailable",
+            Self::Source(_) => "PermanentSource",
+            Self::Changelog(_) => "PermanentChangelog",
             Self::Connect(error) if error.heals() => "RetryableServerUnavailable",
             Self::Connect(_) | Self::Pooler(_) => "PermanentConnection",
             Self::Plan(_) => "PermanentPlan",

@@ -77,7 +77,7 @@ async fn go(wanted: &Wanted, labels: Labels, rehearse: bool) -> Result<Outcome, 
     if let Some(given) = &wanted.given {
         tracing::info!("the server is the one given by {}", given.by);
     }
-    let world = world::real(Arc::new(https), login);
+    let world = world::real(Arc::new(https), login, wanted.places.clone());
     let budget = Budget::new(tokio::time::Instant::now() + DAY);
     budget.limit_statements(wanted.desired.statement_timeout);
     let ids = Ids {

@@ -30,7 +30,7 @@ use crate::plan::{self, Moment, Plan};
 use crate::postgres::{Connectors, Session, SessionOptions};
 use crate::request::{Ids, RequestType};
 use crate::secrets::{Login, SecretStore};
-use crate::source;
+use crate::source::Places;
 
 /// What the work needs of the outside.
 pub struct World {
@@ -44,8 +44,8 @@ pub struct World {
     pub region: Option<String>,
     /// A login that was given by hand, and that no secret is read for.
     pub login: Option<Login>,
-    /// Where the files of changelogs are looked for.
-    pub places: source::Places,
+    /// Where changelogs are.
+    pub places: Places,
 }
 
 /// Who asks for the work, and so what "new" and "changed" mean.
