@@ -36,8 +36,8 @@ pub enum Failure {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The changelog cannot be understood.
-    #[error("changelog {0}")]
-    Changelog(#[from] ChangelogError),
+    #[error("{}", ChangelogError::listed(.0))]
+    Changelog(Vec<ChangelogError>),
     /// There is no session.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -53,9 +53,6 @@ pub enum Failure {
     /// A changeset failed.
     #[error(transparent)]
     Changeset(#[from] ChangesetError),
-    /// The changelog cannot be read.
-    #[error("{}", ChangelogError::listed(.0))]
-    Changelog(Vec<ChangelogError>),
     /// Somebody holds Liquibase's lock.
     #[error("{table} is held by {holder}")]
     LiquibaseLocked {
@@ -132,7 +129,6 @@ impl Failure {
             Self::Properties(_) | Self::Gone | Self::Superseded => return None,
             Self::Secret(error) => error.hint(),
             Self::Source(error) => return error.hint(),
-            Self::Changelog(error) => return error.hint.clone(),
             Self::Connect(error) => return error.hint(),
             Self::Inspect(InspectError::Sql(error))
                 if error.sqlstate.as_deref() == Some("42501") =>
@@ -207,7 +203,6 @@ impl Failure {
             Self::Secret(_) => "PermanentSecret",
             Self::Source(error) if error.heals() => "RetryableSourceUnavailable",
             Self::Source(_) => "PermanentSource",
-            Self::Changelog(_) => "PermanentChangelog",
             Self::Connect(error) if error.heals() => "RetryableServerUnavailable",
             Self::Connect(_) | Self::Pooler(_) => "PermanentConnection",
             Self::Plan(_) => "PermanentPlan",

@@ -16,12 +16,13 @@ use crate::sql::difference::difference;
 pub(super) async fn load(world: &World, task: &Task<'_>) -> Result<Option<Arc<Loaded>>, Failure> {
     let Some(wanted) = &task.desired.changelog else { return Ok(None) };
     task.budget.doing("reading the changelog");
-    let files = source::open(&wanted.source, &world.places, &world.aws, task.budget).await?;
+    let bundle = source::open(&wanted.source, &world.places, &world.aws, task.budget).await?;
+    task.budget.doing(format!("reading changelog `{}`", bundle.root));
     let wanted = wanted.clone();
     // Files are read by blocking calls, and long ones take a while.
     let read = tokio::task::spawn_blocking(move || {
-        let changelog = changelog::read(files.as_ref(), &wanted)?;
-        Ok::<_, Vec<ChangelogError>>(Loaded { changelog, files })
+        let changelog = changelog::read(bundle.files.as_ref(), &bundle.root, &wanted)?;
+        Ok::<_, Vec<ChangelogError>>(Loaded { changelog, files: bundle.files })
     });
     let loaded =
         read.await.map_err(|error| Failure::Internal(format!("read the changelog: {error}")))??;

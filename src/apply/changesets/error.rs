@@ -31,6 +31,9 @@ pub enum Cause {
     /// Its text cannot be taken apart.
     #[error("{0}")]
     Text(String),
+    /// It wants to send data to the client.
+    #[error("`{0}` copies to the client, which is not here")]
+    CopiesOut(String),
     /// A precondition does not hold, and its author wants the run to end.
     #[error("its precondition `{shown}` does not hold{}", .message.as_ref().map(|it| format!(": {it}")).unwrap_or_default())]
     Precondition {
@@ -84,6 +87,7 @@ impl ChangesetError {
         let hint = match &self.cause {
             Cause::Sql(error) => return error.hint(),
             Cause::Text(_) => return None,
+            Cause::CopiesOut(_) => "Leave it out.",
             Cause::Precondition { .. } => "Make the condition true, or set its `onFail`.",
             Cause::Moved(_) => {
                 "Give the changeset its earlier text back, or finish it by hand and record it with \

@@ -11,7 +11,7 @@ use crate::sql::transactional::{ConcurrentIndex, concurrent_index};
 
 /// The index that a statement builds concurrently, if it names one.
 pub(super) fn named(statement: &str) -> Option<ConcurrentIndex> {
-    concurrent_index(statement).filter(|it| it.name.is_some())
+    concurrent_index(statement).filter(|it| it.name.is_some() && it.rebuilt.is_none())
 }
 
 /// What is known of an index of that name.
@@ -55,24 +55,14 @@ async fn look(session: &Session, index: &ConcurrentIndex) -> Result<Option<Found
     let Some(name) = &index.name else { return Ok(None) };
     // An index is made in its table's schema.
     let table = index.table.as_deref().map(|it| qualified(index.schema.as_deref(), it));
-    let (same, within) = match table.map(|it| literal(&it)) {
-        Some(table) => (
-            format!("i.indrelid = to_regclass({table})"),
-            format!(
-                "c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass({table}))"
-            ),
-        ),
-        // REINDEX names the index itself.
-        None => (
-            "true".to_owned(),
-            format!("c.oid = to_regclass({})", literal(&qualified(index.schema.as_deref(), name))),
-        ),
-    };
+    let Some(table) = table.map(|it| literal(&it)) else { return Ok(None) };
     let sql = format!(
-        "SELECT i.indisvalid, {same}, EXISTS (SELECT FROM pg_stat_progress_create_index p \
+        "SELECT i.indisvalid, i.indrelid = to_regclass({table}), EXISTS \
+         (SELECT FROM pg_stat_progress_create_index p \
          WHERE p.index_relid = c.oid AND p.pid <> pg_backend_pid()), c.oid::regclass \
          FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid \
-         WHERE c.relname = {} AND {within}",
+         WHERE c.relname = {} AND c.relnamespace = \
+         (SELECT relnamespace FROM pg_class WHERE oid = to_regclass({table}))",
         literal(name)
     );
     let row = session.run(&sql).await?.pop();

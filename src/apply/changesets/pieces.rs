@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use super::Cause;
 use super::whole::place;
 use crate::changelog::{Changeset, Files, Text, Work};
-use crate::sql::split::{Piece, SplitError, Splitter};
-use crate::sql::transactional::refused_in_transaction;
+use crate::sql::split::{Piece, SplitError, Splitter, Statement};
+use crate::sql::transactional::{control, refused_in_transaction};
 
 /// How many pieces are read ahead.
 const AHEAD: usize = 4;
@@ -49,9 +49,9 @@ fn read(changeset: &Changeset, files: &dyn Files, sink: Sink<'_>) -> bool {
     for (number, change) in changes {
         let goes_on = match &change.work {
             Work::Sql(text) => sql(changeset, number, text, files, sink),
-            Work::Statements(statements) => {
-                statements.iter().all(|it| sink(Ok((Piece::statement(it.clone()), number))))
-            }
+            Work::Statements(statements) => statements
+                .iter()
+                .all(|it| sink(Ok((Piece::Statement(Statement::whole(it.clone())), number)))),
             Work::Tag(_) | Work::Nothing => true,
         };
         if !goes_on {
@@ -73,22 +73,26 @@ fn sql(
         let at = place(changeset, number, line, column);
         Err(Cause::Text(format!("{error} at {at}")))
     };
-    let mut splitter = Splitter::new();
+    let mut splitter = Splitter::default();
     let mut open = true;
-    let read = text.read(files, &mut |chunk| {
-        let told = splitter.push(chunk, &mut |piece| open = open && sink(Ok((piece, number))));
-        if let Err(error) = told {
-            open = open && sink(wrong(&error)) && false;
+    let read = text.read(files, &mut |mut chunk| {
+        while open {
+            match splitter.next(&mut chunk) {
+                Ok(Some(piece)) => open = sink(Ok((piece, number))),
+                Ok(None) => break,
+                Err(error) => open = sink(wrong(&error)) && false,
+            }
         }
         open
     });
     if let Err(error) = read {
         return sink(Err(Cause::Text(error.to_string()))) && false;
     }
-    if open {
-        let told = splitter.finish(&mut |piece| open = open && sink(Ok((piece, number))));
-        if let Err(error) = told {
-            open = open && sink(wrong(&error)) && false;
+    while open {
+        match splitter.finish() {
+            Ok(Some(piece)) => open = sink(Ok((piece, number))),
+            Ok(None) => break,
+            Err(error) => open = sink(wrong(&error)) && false,
         }
     }
     open
@@ -102,7 +106,7 @@ pub(super) async fn fits_a_transaction(
     let mut pieces = Pieces::of(changeset, files);
     while let Some(piece) = pieces.next().await {
         if let (Piece::Statement(it), _) = piece? {
-            if refused_in_transaction(&it.text).is_some() || it.transaction_command().is_some() {
+            if refused_in_transaction(&it.text).is_some() || control(&it.text).is_some() {
                 return Ok(false);
             }
         }

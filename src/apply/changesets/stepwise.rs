@@ -15,9 +15,8 @@ use crate::history::Executed;
 use crate::ledger::Progress;
 use crate::postgres::SqlError;
 use crate::request::hex;
-use crate::sql::line_and_column;
-use crate::sql::split::{Piece, Statement, TransactionCommand};
-use crate::sql::transactional::refused_in_transaction;
+use crate::sql::split::{Copy, Piece, Statement};
+use crate::sql::transactional::{Control, control, refused_in_transaction};
 
 impl Run<'_> {
     /// Statement by statement in one transaction.
@@ -60,10 +59,13 @@ impl Run<'_> {
             let (piece, change) = piece.map_err(|it| ChangesetError::new(changeset, None, it))?;
             let Piece::Statement(statement) = piece else { continue };
             // The text's own brackets: ours stand for them.
-            if statement.transaction_command().is_some_and(TransactionCommand::brackets) {
+            if matches!(
+                control(&statement.text),
+                Some(Control::Begin { .. } | Control::Commit { .. })
+            ) {
                 continue;
             }
-            let ran = if statement.copies_from_client {
+            let ran = if statement.copy == Some(Copy::In) {
                 self.copy(&statement, &mut pieces).await
             } else {
                 self.session.run(&statement.text).await.map(drop).map_err(Cause::from)
@@ -138,13 +140,9 @@ fn failed(
     change: usize,
     cause: Cause,
 ) -> ChangesetError {
-    // The server's position is one in the statement; the statement's place is one in the text.
     let position = if let Cause::Sql(error) = &cause { error.position } else { None };
-    let (line, column) = match position.map(|it| line_and_column(&statement.text, it)) {
-        None => (statement.line, statement.column),
-        Some((1, column)) => (statement.line, statement.column + column - 1),
-        Some((line, column)) => (statement.line + line - 1, column),
-    };
+    let (line, column) =
+        position.map_or((statement.line, statement.column), |it| statement.place(it));
     ChangesetError::new(changeset, Some(place(changeset, change, line, column)), cause)
 }
 
@@ -204,26 +202,28 @@ impl Walk<'_, '_> {
     ) -> Result<(), Cause> {
         let session = self.run.session;
         let note = self.note(after);
-        if let Some(command) = statement.transaction_command() {
+        if let Some(control) = control(&statement.text) {
+            let commits = matches!(control, Control::Commit { .. } | Control::Prepare);
             // What stands is noted in the text's own transaction, before it commits.
-            let note = if command.commits() && self.in_block { note.as_str() } else { "" };
-            if !note.is_empty() {
-                session.run(note).await?;
+            if commits && self.in_block {
+                session.run(&note).await?;
             }
             session.run(&statement.text).await?;
-            self.in_block = command.opens();
-            if command.commits() {
+            // `AND CHAIN` opens the next one.
+            self.in_block =
+                matches!(control, Control::Begin { .. } | Control::Commit { plain: false });
+            if commits {
                 self.progress = after.clone();
             }
             return Ok(());
         }
         if self.in_block {
-            if statement.copies_from_client {
+            if statement.copy == Some(Copy::In) {
                 return self.run.copy(statement, pieces).await;
             }
             return Ok(session.run(&statement.text).await.map(drop)?);
         }
-        if statement.copies_from_client {
+        if statement.copy == Some(Copy::In) {
             session.run("BEGIN").await?;
             self.run.copy(statement, pieces).await?;
             session.run(&format!("{note}COMMIT")).await?;

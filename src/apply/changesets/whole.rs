@@ -8,7 +8,7 @@ use crate::changelog::{Changeset, Work};
 use crate::history::Executed;
 use crate::postgres::SqlError;
 use crate::sql::line_and_column;
-use crate::sql::split::{self, Splitter};
+use crate::sql::split::{self, SplitError};
 
 /// A part of the message, and the number of the change that it is of.
 pub(super) struct Part<'a> {
@@ -36,22 +36,23 @@ pub(super) fn shape(changeset: &Changeset) -> Result<Shape<'_>, Cause> {
             pieces = true;
             continue;
         };
-        let look = split::look(&text).map_err(|error| {
+        let wrong = |error: &SplitError| {
             let (line, column) = error.place();
-            Cause::Text(format!("{error} at {}", place(changeset, number, line, column)))
-        })?;
+            Cause::Text(format!("{error} (at {})", place(changeset, number, line, column)))
+        };
+        let look = split::look(&text).map_err(|it| wrong(&it))?;
+        if let Some(statement) = &look.copies_out {
+            return Err(Cause::CopiesOut(statement.clone()));
+        }
         if look.needs_no_transaction.is_some()
             || (!look.transaction_commands.is_empty() && !look.own_transaction)
         {
             return Ok(Shape::Outside);
         }
         pieces |= look.has_copy_data || look.has_meta_commands;
-        let text = if look.own_transaction {
-            // Ours stands for it, and holds the history's row too.
-            Cow::Owned(split::without_own_transaction(&text))
-        } else {
-            text
-        };
+        // Ours stands for the text's own, and holds the history's row too.
+        let inner = split::without_own_transaction(&text).map_err(|it| wrong(&it))?;
+        let text = inner.filter(|_| look.own_transaction).map_or(text, Cow::Owned);
         parts.push(Part { text, change: number });
     }
     Ok(if pieces { Shape::Pieces } else { Shape::OneMessage(parts) })
@@ -145,10 +146,8 @@ impl Message<'_> {
         }
         let mut left = error.completed.checked_sub(before)?;
         for part in self.parts {
-            let statements = Splitter::statements(&part.text).ok()?;
-            match statements.get(left) {
-                Some(it) => return Some(place(changeset, part.change, it.line, it.column)),
-                None => left -= statements.len(),
+            if let Some((line, column)) = split::nth(&part.text, &mut left) {
+                return Some(place(changeset, part.change, line, column));
             }
         }
         None

@@ -71,6 +71,24 @@ pub fn without_own_transaction(sql: &str) -> Result<Option<String>, SplitError> 
     Ok(Some(inner))
 }
 
+/// The line and the column of the statement number `left` (from 0) of a text; if it has fewer,
+/// `left` becomes what is left of the count.
+pub fn nth(mut sql: &str, left: &mut usize) -> Option<(usize, usize)> {
+    let mut splitter = Splitter::default();
+    loop {
+        let piece = match splitter.next(&mut sql) {
+            Ok(None) => splitter.finish(),
+            piece => piece,
+        };
+        match piece {
+            Ok(Some(Piece::Statement(it))) if *left == 0 => return Some((it.line, it.column)),
+            Ok(Some(Piece::Statement(_))) => *left -= 1,
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => return None,
+        }
+    }
+}
+
 /// [`look`] for a text that streams by.
 #[derive(Debug, Default)]
 pub struct Look {

@@ -20,7 +20,7 @@ use std::ops::Range;
 use command::Variables;
 use copy::CopyData;
 use lexer::{Kind, Lexer, Token};
-pub use look::{Command, Look, Shape, look, without_own_transaction};
+pub use look::{Command, Look, Shape, look, nth, without_own_transaction};
 pub use outline::Copy;
 use outline::Outline;
 use place::{Mark, Place, place_of};
@@ -63,6 +63,12 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// A text that is one statement.
+    pub fn whole(text: String) -> Self {
+        let span = 0..text.len();
+        Self { text, line: 1, column: 1, span, copy: None, marks: Vec::new() }
+    }
+
     /// The line and the column in the stream of a position in the text, as the server reports it
     /// (in characters, from 1).
     pub fn place(&self, position: u32) -> (usize, usize) {
