@@ -10,7 +10,7 @@ use crate::observed::Observed;
 use crate::plan::PlanError;
 use crate::postgres::Session;
 use crate::source;
-use crate::sql::difference::difference;
+
 
 /// The changelog, read and checked as far as that goes without a database; `None` if there is none.
 pub(super) async fn load(world: &World, task: &Task<'_>) -> Result<Option<Arc<Loaded>>, Failure> {
@@ -52,7 +52,7 @@ pub(super) async fn explained(
             // The difference is a help; without it the error is still one.
             let before = inspect::history::content(session, &table, &changeset.identity).await;
             if let (Ok(Some(before)), Some(now)) = (before, changeset.content()) {
-                it.difference = Some(difference(&before, &now));
+                it.difference = Some(crate::sql::difference::difference(&before, &now));
             }
         }
     }

@@ -258,6 +258,9 @@ async fn look_once(
     Ok(Look { observed, plan })
 }
 
+/// How long an earlier delivery of the same request may hold the lock before its session is ended.
+const PREDECESSOR: Duration = Duration::from_secs(10);
+
 /// A session that is not ours alone loses the lock without a word.
 fn refused_pooler(observed: Observed) -> Result<Observed, Failure> {
     if observed.server.is_ours {
@@ -278,6 +281,8 @@ async fn lock_and_observe(
     let attempt = lock::attempt();
     let mut wait = Duration::from_millis(50);
     let mut told = false;
+    // Once only: two deliveries that live must not end each other for ever.
+    let mut breaks_in = Some(Instant::now() + PREDECESSOR);
     loop {
         task.budget.doing("reading the catalog");
         let answer = inspect::observe(session, &task.question(&attempt)).await?;
@@ -298,6 +303,13 @@ async fn lock_and_observe(
                 told = true;
                 let holder = lock::holder(session).await.map_err(inspect::InspectError::from)?;
                 tracing::warn!(database, holder, "waiting for another run to end");
+            }
+            if breaks_in.take_if(|at| Instant::now() >= *at).is_some() {
+                let Ids { stack_id, logical_resource_id: id, request_id, .. } = task.ids;
+                let ended = lock::end_predecessors(session, stack_id, id, request_id).await;
+                if ended.map_err(inspect::InspectError::from)? > 0 {
+                    tracing::warn!("ended the session of an earlier delivery of this request");
+                }
             }
             let got = session.value(&attempt).await.map_err(inspect::InspectError::from)?;
             if got.as_deref() == Some("t") {
