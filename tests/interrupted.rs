@@ -208,7 +208,8 @@ fn the_server_stopped_in_the_middle_costs_nothing_but_time() {
 
 #[test]
 fn liquibases_lock_is_honoured_until_its_holder_is_gone() {
-    let bundle = Bundle::of(&[("a.sql", "--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n")]);
+    let bundle =
+        Bundle::of(&[("a.sql", "--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n")]);
     let stage = with(&bundle);
     let liquibase = stage.database.master();
     liquibase.exec(

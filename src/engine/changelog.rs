@@ -11,7 +11,6 @@ use crate::plan::PlanError;
 use crate::postgres::Session;
 use crate::source;
 
-
 /// The changelog, read and checked as far as that goes without a database; `None` if there is none.
 pub(super) async fn load(world: &World, task: &Task<'_>) -> Result<Option<Arc<Loaded>>, Failure> {
     let Some(wanted) = &task.desired.changelog else { return Ok(None) };
@@ -52,7 +51,7 @@ pub(super) async fn explained(
             // The difference is a help; without it the error is still one.
             let before = inspect::history::content(session, &table, &changeset.identity).await;
             if let (Ok(Some(before)), Some(now)) = (before, changeset.content()) {
-                it.difference = Some(crate::sql::difference::difference(&before, &now));
+                it.difference = Some(crate::sql::difference::difference(&before, &now, 12));
             }
         }
     }

@@ -68,38 +68,38 @@ pub async fn rows(
     history: &mut History,
 ) -> Result<(), InspectError> {
     let table = table(changelog, history)?;
-    let mut sql = String::new();
+    let mut questions = Vec::new();
     if history.exists {
-        sql += &format!(
+        questions.push(format!(
             "SELECT 'ran', id, author, filename, md5sum, orderexecuted, tag FROM {} \
              ORDER BY dateexecuted, orderexecuted;\n",
             table.quoted()
-        );
+        ));
     }
     if history.has_lock_table {
-        sql += &format!(
+        questions.push(format!(
             "SELECT 'locked', coalesce(lockedby, '?') || coalesce(' since ' || lockgranted, '') \
              FROM {} WHERE locked;\n",
             table.lock_quoted()
-        );
+        ));
     }
     if let Some(flyway) = flyway_table(history)? {
-        sql += &format!(
+        questions.push(format!(
             "SELECT 'flyway', installed_rank, version, description, type, script, checksum, success \
              FROM {flyway} ORDER BY installed_rank;\n"
-        );
+        ));
     }
     if history.has_ledger {
-        sql += &format!(
+        questions.push(format!(
             "SELECT 'interrupted', id, author, path, statements_done, done_sha256, doubtful \
              FROM execute_sql.changeset WHERE history = {} AND status = 'running';\n",
             literal(&table.quoted())
-        );
+        ));
     }
-    if sql.is_empty() {
+    if questions.is_empty() {
         return Ok(());
     }
-    for row in session.run(&sql).await? {
+    for row in session.run(&questions.concat()).await? {
         read_row(history, &row)?;
     }
     Ok(())

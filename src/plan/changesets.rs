@@ -60,7 +60,11 @@ pub struct Edited {
 type Key = (String, String, String);
 
 fn key(id: &str, author: &str, path: &str) -> Key {
-    let path = normal(path).unwrap_or_else(|_| path.to_owned());
+    let path = match author {
+        // A version is one wherever its script stands.
+        flyway::AUTHOR => String::new(),
+        _ => normal(path).unwrap_or_else(|_| path.to_owned()),
+    };
     (id.to_lowercase(), author.to_lowercase(), path.to_lowercase())
 }
 

@@ -80,19 +80,26 @@ fn sql(
             match splitter.next(&mut chunk) {
                 Ok(Some(piece)) => open = sink(Ok((piece, number))),
                 Ok(None) => break,
-                Err(error) => open = sink(wrong(&error)) && false,
+                Err(error) => {
+                    sink(wrong(&error));
+                    open = false;
+                }
             }
         }
         open
     });
     if let Err(error) = read {
-        return sink(Err(Cause::Text(error.to_string()))) && false;
+        sink(Err(Cause::Text(error.to_string())));
+        return false;
     }
     while open {
         match splitter.finish() {
             Ok(Some(piece)) => open = sink(Ok((piece, number))),
             Ok(None) => break,
-            Err(error) => open = sink(wrong(&error)) && false,
+            Err(error) => {
+                sink(wrong(&error));
+                return false;
+            }
         }
     }
     open

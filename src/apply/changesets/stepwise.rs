@@ -35,10 +35,9 @@ impl Run<'_> {
             ),
         };
         let fail = |at: Option<String>, cause: Cause| ChangesetError::new(changeset, at, cause);
-        let begun = self.session.run(&format!("{begin}{}", self.budget.set_local())).await;
-        begun.map_err(|it| fail(None, it.into()))?;
-        let ran = self.all(changeset).await;
-        let ended = match ran {
+        let opened = self.session.run(&format!("{begin}{}", self.budget.set_local())).await;
+        opened.map_err(|it| fail(None, it.into()))?;
+        let ended = match self.all(changeset).await {
             Ok(()) => {
                 let sql = format!("{}{commit}", self.recorded(changeset, how, "now()"));
                 self.session.run(&sql).await.map(drop).map_err(|it| fail(None, it.into()))
