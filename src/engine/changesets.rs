@@ -65,6 +65,7 @@ pub(super) async fn run(
         interrupted: &history.interrupted,
         flyway: inspect::history::flyway_table(history)?,
         stand: *stand,
+        own_rows: 0,
     };
     let mut work = Work {
         session,

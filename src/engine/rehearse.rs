@@ -2,7 +2,7 @@
 
 use super::{Look, Task, World, lock_and_observe, login};
 use crate::apply;
-use crate::apply::changesets::{Run, rehearse};
+use crate::apply::changesets::{Run, rehearse, tables};
 use crate::changelog::Loaded;
 use crate::failure::Failure;
 use crate::history::Deployment;
@@ -29,6 +29,7 @@ pub(super) async fn run(
     let table = inspect::history::table(wanted, history)?;
     let entry = task.entry(RequestType::Update);
     let since = look.observed.server.now;
+    let before_all = tables(&session).await.map_err(Failure::Ledger)?;
     // Ledger and tables are made in the same transaction, and go with it.
     let begin =
         format!("BEGIN;{}{}{}{}", ledger::SCHEMA, entry.running(), table.create(), entry.marked());
@@ -46,6 +47,7 @@ pub(super) async fn run(
         budget: task.budget,
         interrupted: &[],
         flyway: None,
+        own_rows: 0,
         stand: 0,
     };
     let changesets: Vec<_> = look
@@ -57,7 +59,7 @@ pub(super) async fn run(
             _ => None,
         })
         .collect();
-    let told = rehearse(&mut run, &changesets).await?;
+    let told = rehearse(&mut run, &changesets, before_all).await?;
     session.run("ROLLBACK").await.map_err(Failure::Ledger)?;
     session.close().await;
     Ok((look, told))

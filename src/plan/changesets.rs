@@ -145,7 +145,7 @@ pub fn plan(
                     continue;
                 }
                 Some(state) if !state.runs() => {
-                    counted.filtered += 1;
+                    counted.passed_over += 1;
                     continue;
                 }
                 _ => {}
@@ -237,6 +237,7 @@ fn without_file(missing: &[flyway::Row], future: &[flyway::Row]) -> Option<Strin
 #[derive(Default)]
 struct Counted {
     filtered: usize,
+    passed_over: usize,
     uncertain: Vec<String>,
 }
 
@@ -245,6 +246,12 @@ impl Counted {
         let filtered = (self.filtered > 0).then(|| {
             format!("{} changesets are left out by their contexts, labels or dbms", self.filtered)
         });
+        let passed_over = (self.passed_over > 0).then(|| {
+            format!(
+                "{} scripts do not count here (up to the baseline, not to be executed)",
+                self.passed_over
+            )
+        });
         let uncertain = self.uncertain.first().map(|first| {
             format!(
                 "{} stored checksums follow a rule that is not known here and are taken as they \
@@ -252,7 +259,7 @@ impl Counted {
                 self.uncertain.len()
             )
         });
-        filtered.into_iter().chain(uncertain)
+        filtered.into_iter().chain(passed_over).chain(uncertain)
     }
 }
 

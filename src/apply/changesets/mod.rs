@@ -17,7 +17,7 @@ mod whole;
 use std::time::{Duration, Instant};
 
 pub use error::{Cause, ChangesetError};
-pub use rehearse::rehearse;
+pub use rehearse::{rehearse, tables};
 
 use crate::budget::Budget;
 use crate::changelog::flyway;
@@ -52,6 +52,8 @@ pub struct Run<'a> {
     pub flyway: Option<String>,
     /// How many changesets of this run are committed.
     pub stand: usize,
+    /// How many rows the statements around changesets gave or wrote.
+    pub own_rows: u64,
 }
 
 /// Whose transaction a changeset is part of.
@@ -229,6 +231,8 @@ impl Run<'_> {
     /// What follows a changeset's text in the same transaction: the session is as before, nobody
     /// took the resource away, and the row says that it ran.
     fn recorded(&mut self, changeset: &Changeset, how: Executed, started: &str) -> String {
+        // The mark, the guard, the history's row and the ledger's.
+        self.own_rows += 4;
         let flyway = match (&self.flyway, &changeset.flyway) {
             (Some(table), Some(script)) => flyway::history_insert(table, script, 0),
             _ => String::new(),

@@ -10,18 +10,18 @@ use std::time::Instant;
 use super::{ChangesetError, Ended, Run, Within};
 use crate::outcome::Rehearsed;
 use crate::plan::Why;
-use crate::postgres::SqlError;
+use crate::postgres::{Session, SqlError};
 
 /// The files of tables, by OID.
-type Tables = BTreeMap<u32, String>;
+pub type Tables = BTreeMap<u32, String>;
 
 /// Rehearses in the transaction at hand; an error ends one changeset, not the rehearsal.
 pub async fn rehearse(
     run: &mut Run<'_>,
     changesets: &[(usize, Why)],
+    mut before: Tables,
 ) -> Result<Vec<Rehearsed>, ChangesetError> {
     let loaded = run.loaded;
-    let mut before = None;
     let mut known = BTreeSet::new();
     let mut told = Vec::new();
     for &(number, why) in changesets {
@@ -43,11 +43,8 @@ pub async fn rehearse(
             told.push(it);
             continue;
         }
-        if before.is_none() {
-            before = Some(tables(run, None).await.map_err(failed)?);
-        }
         run.session.run("SAVEPOINT rehearsal").await.map_err(failed)?;
-        let rows = run.session.rows_affected();
+        let rows = run.session.rows_affected() - run.own_rows;
         let started = Instant::now();
         match run.changeset(number, why, Within::Open).await {
             Ok((Ended::Ran, _)) => {}
@@ -63,12 +60,10 @@ pub async fn rehearse(
             }
         }
         it.duration_ms = started.elapsed().as_millis();
-        it.rows = run.session.rows_affected() - rows;
-        if let Some(before) = &mut before {
-            let found = locks(run, before, &mut known).await.map_err(failed)?;
-            it.rewritten = rewritten(run, before, &found).await.map_err(failed)?;
-            it.locks = found.into_iter().map(|lock| lock.shown).collect();
-        }
+        it.rows = (run.session.rows_affected() - run.own_rows).saturating_sub(rows);
+        let found = locks(run, &before, &mut known).await.map_err(failed)?;
+        it.rewritten = rewritten(run, &mut before, &found).await.map_err(failed)?;
+        it.locks = found.into_iter().map(|lock| lock.shown).collect();
         told.push(it);
     }
     Ok(told)
@@ -121,7 +116,7 @@ async fn rewritten(
         return Ok(Vec::new());
     }
     let only: Vec<_> = locks.iter().map(|it| it.table.to_string()).collect();
-    let now = tables(run, Some(&only.join(","))).await?;
+    let now = files(run.session, &format!("oid IN ({})", only.join(","))).await?;
     let mut names = Vec::new();
     for (table, file) in now {
         if before.insert(table, file.clone()).is_some_and(|it| it != file) {
@@ -132,18 +127,16 @@ async fn rewritten(
     Ok(names)
 }
 
-async fn tables(run: &Run<'_>, only: Option<&str>) -> Result<Tables, SqlError> {
-    let only = only.map(|it| format!(" AND oid IN ({it})")).unwrap_or_default();
-    let rows = run
-        .session
-        .run(&format!(
-            "SELECT oid, relfilenode FROM pg_class WHERE relkind IN ('r', 'm', 'p', 'i', 'S') \
-             AND oid >= 16384{only}"
-        ))
-        .await?;
+/// The files of all tables, indexes and sequences that are not the system's.
+pub async fn tables(session: &Session) -> Result<Tables, SqlError> {
+    files(session, "oid >= 16384 AND relkind IN ('r', 'm', 'p', 'i', 'S')").await
+}
+
+async fn files(session: &Session, which: &str) -> Result<Tables, SqlError> {
+    let sql = format!("SELECT oid, relfilenode FROM pg_class WHERE {which}");
     let pair = |row: Vec<Option<String>>| {
         let mut columns = row.into_iter().flatten();
         Some((columns.next()?.parse().ok()?, columns.next()?))
     };
-    Ok(rows.into_iter().filter_map(pair).collect())
+    Ok(session.run(&sql).await?.into_iter().filter_map(pair).collect())
 }
