@@ -283,12 +283,3 @@ impl fmt::Display for Place {
         }
     }
 }
-
-/// STUB.
-pub fn read(
-    files: &dyn Files,
-    root: &str,
-    wanted: &crate::desired::Changelog,
-) -> Result<Changelog, Vec<ChangelogError>> {
-    flyway::read(files, root, &wanted.parameters)
-}

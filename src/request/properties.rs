@@ -139,9 +139,7 @@ impl Reader<'_> {
                     .into(),
             ));
         }
-        self.property("OnRollback", |path, value| {
-            value::word(path, value, &[("Keep", ()), ("Revert", ())])
-        });
+        self.property("OnRollback", on_rollback);
         let transaction_mode = self.property("TransactionMode", |path, value| {
             let words = [("Changeset", TransactionMode::Changeset), ("All", TransactionMode::All)];
             value::word(path, value, &words)
@@ -259,6 +257,13 @@ fn advice(why: &check::Refused) -> &'static str {
         check::Refused::TransactionCommand(_) => "leave it out",
         check::Refused::ClientCopy => "write the rows as INSERT",
         check::Refused::Nul => "PostgreSQL cannot store it",
+    }
+}
+
+fn on_rollback(path: &str, value: &Value) -> Read<()> {
+    match value::word(path, value, &[("Keep", true), ("Revert", false)])? {
+        true => Ok(()),
+        false => Err(PropertyError(format!("`{path}: Revert` is not supported yet"))),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod environment;
 pub mod http;
 pub mod instance;
 pub mod lambda;
+pub mod pooler;
 pub mod postgres;
 pub mod processes;
 pub mod proxy;

@@ -85,6 +85,9 @@ impl ChangesetError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match &self.cause {
+            Cause::Sql(error) if error.sqlstate.as_deref() == Some("25001") => {
+                "Set `runInTransaction:false` on the changeset."
+            }
             Cause::Sql(error) => return error.hint(),
             Cause::Text(_) => return None,
             Cause::CopiesOut(_) => "Leave it out.",
