@@ -10,6 +10,9 @@ use crate::sql::split::Piece;
 /// The most that variables may add to a statement, in bytes read.
 const EXPANSION: usize = 1 << 24;
 
+/// What a variable in a variable counts for beside its value: a few of them can stand for billions.
+const NESTED: usize = 1 << 8;
+
 impl Splitter {
     /// `:name`: its value is read in its place, unless it is being read already.
     pub(super) fn variable(&mut self, token: Token) -> Result<Turn, SplitError> {
@@ -23,7 +26,8 @@ impl Splitter {
         };
         let (value, name) = (value.to_owned(), name.to_owned());
         let place = self.draft.place(token.start);
-        self.expanded += value.len() + 1;
+        let nested = self.frames.iter().any(|frame| frame.variable.is_some());
+        self.expanded += value.len() + if nested { NESTED } else { 0 };
         if self.expanded > EXPANSION {
             let Place { line, column, .. } = place;
             return Err(SplitError::Expansion { variable: name, line, column });
