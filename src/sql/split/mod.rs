@@ -70,6 +70,11 @@ impl Statement {
         let place = place_of(&self.marks, &self.text, at);
         (place.line, place.column)
     }
+
+    /// Whether the stream holds it as it is, without variables and commands.
+    fn is_verbatim(&self) -> bool {
+        self.marks.len() == 1 && !self.marks[0].fixed
+    }
 }
 
 /// Why a text cannot be split.
