@@ -6,7 +6,7 @@
 //! the transaction is checked again before its commit.
 
 use super::scan::{Token, tokens};
-use super::split::outline::Outline;
+use super::split::outline::statements;
 use super::transactional::control_of;
 
 /// Why a statement of a template is refused before it runs.
@@ -35,20 +35,13 @@ pub fn statement(sql: &str) -> Result<(), Refused> {
     if password_in(&tokens) {
         return Err(Refused::InlinePassword);
     }
-    let mut outline = Outline::default();
-    let mut start = 0;
-    for (at, token) in tokens.iter().enumerate() {
-        let ends = outline.take(token.kind(), token.text());
-        if !ends && at + 1 < tokens.len() {
-            continue;
-        }
-        if outline.copy().is_some() {
+    for (statement, copy) in statements(&tokens) {
+        if copy.is_some() {
             return Err(Refused::ClientCopy);
         }
-        if let Some(control) = control_of(&tokens[start..]) {
+        if let Some(control) = control_of(statement) {
             return Err(Refused::TransactionCommand(control.name().to_owned()));
         }
-        (start, outline) = (at + 1, Outline::default());
     }
     Ok(())
 }

@@ -215,8 +215,10 @@ impl<'a, I: Iterator<Item = Token<'a>> + Clone> Words<'a, I> {
         self.0.clone().next()
     }
 
+    /// Whether nothing follows but the end of the statement.
     fn ended(&self) -> bool {
-        self.peek().is_none_or(|token| token == Token::Semicolon)
+        let mut rest = self.0.clone();
+        matches!((rest.next(), rest.next()), (None, _) | (Some(Token::Semicolon), None))
     }
 
     fn next_is(&self, text: &str) -> bool {

@@ -4,8 +4,10 @@
 //! commands of psql or transactions of its own, or what PostgreSQL refuses in a
 //! transaction block, is split. What a statement does is not looked at any further.
 
+use super::outline::statements;
 use super::{Copy, Piece, SplitError, Splitter};
-use crate::sql::transactional::{self, Control};
+use crate::sql::scan::tokens;
+use crate::sql::transactional::{self, Control, control_of};
 
 /// The most transaction commands that are listed.
 const LISTED: usize = 16;
@@ -138,12 +140,20 @@ impl Look {
         self.last_commit = None;
         let (line, column) = (statement.line, statement.column);
         let span = (statement.span.start, statement.span.end);
-        if let Some(control) = transactional::control(&statement.text) {
+        let verbatim = statement.is_verbatim();
+        let controls: Vec<_> = if verbatim {
+            transactional::control(&statement.text).into_iter().collect()
+        } else {
+            // After `\;` there are several in one.
+            let tokens = tokens(&statement.text);
+            statements(&tokens).filter_map(|(tokens, _)| control_of(tokens)).collect()
+        };
+        for control in controls {
             match control {
-                Control::Begin { plain: true } if self.shape.statements == 1 => {
+                Control::Begin { plain: true } if self.shape.statements == 1 && verbatim => {
                     self.begin = Some(span);
                 }
-                Control::Commit { plain: true } => self.last_commit = Some(span),
+                Control::Commit { plain: true } if verbatim => self.last_commit = Some(span),
                 _ => {}
             }
             self.controls += 1;
@@ -201,10 +211,18 @@ mod tests {
             ("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT", false),
             ("BEGIN; SELECT 1; COMMIT AND CHAIN", false),
             ("SELECT 1", false),
+            ("BEGIN \\; SELECT 1; SELECT 2; COMMIT", false),
+            ("BEGIN; SELECT 1\\; COMMIT \\; BEGIN; COMMIT", false),
+            ("\\set b 'BEGIN; SELECT 1;'\n:b; COMMIT", false),
+            ("\\set b 'BEGIN; SELECT 1; COMMIT;'\n:b;", false),
+            ("\\set ON_ERROR_STOP 1\nBEGIN; SELECT :ON_ERROR_STOP; COMMIT;", true),
         ] {
             assert_eq!(look(sql).unwrap().own_transaction, own, "{sql}");
             assert_eq!(without_own_transaction(sql).unwrap().is_some(), own, "{sql}");
         }
+        let hidden =
+            look("SELECT 1 \\; CREATE FUNCTION f() BEGIN ATOMIC a; END \\; ABORT").unwrap();
+        assert_eq!(hidden.transaction_commands.len(), 1);
         let commands = look("SELECT 1;\n COMMIT").unwrap().transaction_commands;
         let control = Control::Commit { plain: true };
         assert_eq!(commands, [Command { control, line: 2, column: 2 }]);

@@ -7,6 +7,7 @@
 //! statement is a `COPY` whose data follow. It is a count of tokens, not a parser.
 
 use super::lexer::Kind;
+use crate::sql::scan::Token;
 
 /// Data that goes beside the statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +104,22 @@ impl Outline {
             copy => copy,
         };
     }
+}
+
+/// The statements of a text whose tokens are held, semicolons included, and the data that goes
+/// beside each.
+pub fn statements<'t, 'a>(
+    tokens: &'t [Token<'a>],
+) -> impl Iterator<Item = (&'t [Token<'a>], Option<Copy>)> {
+    let mut rest = tokens;
+    std::iter::from_fn(move || {
+        let mut outline = Outline::default();
+        let ends = |token: &Token<'_>| outline.take(token.kind(), token.text());
+        let len = rest.iter().position(ends).map_or(rest.len(), |at| at + 1);
+        let statement;
+        (statement, rest) = rest.split_at(len);
+        (!statement.is_empty()).then(|| (statement, outline.copy()))
+    })
 }
 
 #[cfg(test)]

@@ -7,53 +7,14 @@
 //! [`outline`](super::outline)), and takes any input: a pending token ends with
 //! [`Lexer::flush`], an open quote or comment shows in [`Lexer::unclosed`].
 
-/// What a piece of SQL is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// White space.
-    Space,
-    /// `-- …`, without the end of its line.
-    LineComment,
-    /// `/* … */`.
-    Comment,
-    /// A key word or an unquoted name.
-    Word,
-    /// A string constant, quotes and prefix included.
-    Literal,
-    /// A name in double quotes, prefix included.
-    Quoted,
-    /// `;`
-    Semicolon,
-    /// `(`
-    Open,
-    /// `)`
-    Close,
-    /// psql's `:name`.
-    Variable,
-    /// psql's `:'name'`.
-    VariableLiteral,
-    /// psql's `:"name"`.
-    VariableName,
-    /// psql's `:{?name}`.
-    VariableTest,
-    /// psql's `\;` and `\:`.
-    Escaped,
-    /// The backslash of a psql command.
-    Backslash,
-    /// An operator, a bracket, a number: anything else.
-    Other,
-}
+mod special;
+mod token;
 
-/// A token's kind and its bytes, counted from where the lexer was last set to 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Token {
-    /// What it is.
-    pub kind: Kind,
-    /// Its first byte.
-    pub start: usize,
-    /// The byte after its last.
-    pub end: usize,
-}
+pub use token::{Kind, Token, in_variable, is_space};
+use token::{continues_word, is_operator, starts_word};
+
+/// How many bytes were taken, and the token that has ended.
+type Step = (usize, Option<Token>);
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -150,9 +111,9 @@ impl Lexer {
     pub fn next(&mut self, input: &[u8]) -> (usize, Option<Token>) {
         let mut used = 0;
         while used < input.len() {
-            let (taken, token) = self.step(&input[used..]);
-            used += taken;
-            self.at += taken;
+            let (more, token) = self.step(&input[used..]);
+            used += more;
+            self.at += more;
             if token.is_some() {
                 return (used, token);
             }
@@ -195,7 +156,7 @@ impl Lexer {
         self.state == State::Between || self.unclosed().is_some()
     }
 
-    fn step(&mut self, input: &[u8]) -> (usize, Option<Token>) {
+    fn step(&mut self, input: &[u8]) -> Step {
         let first = input[0];
         match self.state {
             State::Between => self.begin(first),
@@ -228,7 +189,7 @@ impl Lexer {
             State::Number => match input.iter().position(|byte| !byte.is_ascii_digit()) {
                 None => (input.len(), None),
                 Some(n) if starts_word(input[n]) => self.go(n, State::Junk),
-                Some(n) => (n, self.end(Kind::Other, self.at + n)),
+                Some(n) => self.ended(n, Kind::Other),
             },
             State::Junk => self.run(input, continues_word, Kind::Other),
             State::Operator { previous } => self.operator(first, previous),
@@ -248,11 +209,11 @@ impl Lexer {
             }
             State::QuoteEnd { quote, escapes } => {
                 let kind = if quote == b'"' { Kind::Quoted } else { Kind::Literal };
-                let token = self.end(kind, self.at);
+                let step = self.ended(0, kind);
                 if escapes {
                     self.escapes_go_on = GoesOn::AfterLineEnd;
                 }
-                (0, token)
+                step
             }
             State::Dollar | State::DollarTag | State::DollarBody { .. } => self.dollar(input),
             State::Colon
@@ -260,14 +221,12 @@ impl Lexer {
             | State::VariableQuoted { .. }
             | State::VariableBrace
             | State::VariableTest => self.variable(input),
-            State::Backslash if matches!(first, b';' | b':') => {
-                (1, self.end(Kind::Escaped, self.at + 1))
-            }
-            State::Backslash => (0, self.end(Kind::Backslash, self.at)),
+            State::Backslash if matches!(first, b';' | b':') => self.ended(1, Kind::Escaped),
+            State::Backslash => self.ended(0, Kind::Backslash),
         }
     }
 
-    fn begin(&mut self, first: u8) -> (usize, Option<Token>) {
+    fn begin(&mut self, first: u8) -> Step {
         self.start = self.at;
         let single = match first {
             b';' => Kind::Semicolon,
@@ -292,55 +251,54 @@ impl Lexer {
             b':' if self.psql => State::Colon,
             b'\\' if self.psql => State::Backslash,
             _ if is_operator(first) => State::Operator { previous: first },
-            _ => return (1, self.end(single, self.at + 1)),
+            _ => return self.ended(1, single),
         };
         self.go(1, state)
     }
 
-    fn go(&mut self, taken: usize, state: State) -> (usize, Option<Token>) {
+    fn go(&mut self, taken: usize, state: State) -> Step {
         self.state = state;
         (taken, None)
     }
 
     /// Ends the token; the next one starts where it ends.
-    fn end(&mut self, kind: Kind, end: usize) -> Option<Token> {
+    fn end(&mut self, kind: Kind, end: usize) -> Token {
         let token = Token { kind, start: self.start, end };
         self.state = State::Between;
         self.start = end;
         if !matches!(kind, Kind::Space | Kind::LineComment) {
             self.escapes_go_on = GoesOn::No;
         }
-        Some(token)
+        token
+    }
+
+    /// Ends the token with the bytes that are taken.
+    fn ended(&mut self, taken: usize, kind: Kind) -> Step {
+        (taken, Some(self.end(kind, self.at + taken)))
     }
 
     /// Ends the token where the next one has begun already.
-    fn split(
-        &mut self,
-        taken: usize,
-        kind: Kind,
-        end: usize,
-        then: State,
-    ) -> (usize, Option<Token>) {
-        let token = self.end(kind, end);
+    fn split(&mut self, taken: usize, kind: Kind, end: usize, then: State) -> Step {
+        let ended = self.end(kind, end);
         self.state = then;
-        (taken, token)
+        (taken, Some(ended))
     }
 
     /// Takes bytes as long as they belong to the token.
-    fn run(&mut self, input: &[u8], belongs: fn(u8) -> bool, kind: Kind) -> (usize, Option<Token>) {
+    fn run(&mut self, input: &[u8], belongs: fn(u8) -> bool, kind: Kind) -> Step {
         match input.iter().position(|&byte| !belongs(byte)) {
             None => (input.len(), None),
-            Some(n) => (n, self.end(kind, self.at + n)),
+            Some(n) => self.ended(n, kind),
         }
     }
 
     /// An operator stops where a comment starts, for `+--x` is not one operator.
-    fn operator(&mut self, first: u8, previous: u8) -> (usize, Option<Token>) {
+    fn operator(&mut self, first: u8, previous: u8) -> Step {
         let comment = match (previous, first) {
             (b'-', b'-') => State::LineComment,
             (b'/', b'*') => State::Comment { depth: 0, previous: 0 },
             _ if is_operator(first) => return self.go(1, State::Operator { previous: first }),
-            _ => return (0, self.end(Kind::Other, self.at)),
+            _ => return self.ended(0, Kind::Other),
         };
         match self.at - 1 {
             start if start > self.start => self.split(1, Kind::Other, start, comment),
@@ -348,16 +306,11 @@ impl Lexer {
         }
     }
 
-    fn comment(
-        &mut self,
-        input: &[u8],
-        mut depth: usize,
-        mut previous: u8,
-    ) -> (usize, Option<Token>) {
+    fn comment(&mut self, input: &[u8], mut depth: usize, mut previous: u8) -> Step {
         for (at, &byte) in input.iter().enumerate() {
             match (previous, byte) {
                 (b'*', b'/') if depth == 0 => {
-                    return (at + 1, self.end(Kind::Comment, self.at + at + 1));
+                    return self.ended(at + 1, Kind::Comment);
                 }
                 (b'*', b'/') => (depth, previous) = (depth - 1, 0),
                 (b'/', b'*') => (depth, previous) = (depth + 1, 0),
@@ -366,136 +319,6 @@ impl Lexer {
         }
         self.go(input.len(), State::Comment { depth, previous })
     }
-
-    /// `$1`, `$$…$$`, `$tag$…$tag$`.
-    fn dollar(&mut self, input: &[u8]) -> (usize, Option<Token>) {
-        match self.state {
-            State::Dollar => {
-                self.delimiter.clear();
-                self.delimiter.push(b'$');
-                match input[0] {
-                    byte if byte == b'$' || starts_word(byte) => self.go(0, State::DollarTag),
-                    b'0'..=b'9' => self.go(0, State::Number),
-                    _ => (0, self.end(Kind::Other, self.at)),
-                }
-            }
-            State::DollarTag => {
-                let end = input.iter().position(|&byte| !in_variable(byte));
-                self.delimiter.extend_from_slice(&input[..end.unwrap_or(input.len())]);
-                match end {
-                    None => (input.len(), None),
-                    Some(n) if input[n] == b'$' => {
-                        self.delimiter.push(b'$');
-                        self.go(n + 1, State::DollarBody { matched: 0 })
-                    }
-                    Some(n) => self.split(n, Kind::Other, self.start + 1, State::Word),
-                }
-            }
-            State::DollarBody { mut matched } => {
-                let mut at = 0;
-                while at < input.len() {
-                    if matched == 0 {
-                        match input[at..].iter().position(|&byte| byte == b'$') {
-                            None => break,
-                            Some(n) => at += n,
-                        }
-                    }
-                    // The only `$` of the delimiter are its ends, so a failed match starts anew here.
-                    matched = match input[at] {
-                        byte if byte == self.delimiter[matched] => matched + 1,
-                        byte => usize::from(byte == b'$'),
-                    };
-                    at += 1;
-                    if matched == self.delimiter.len() {
-                        return (at, self.end(Kind::Literal, self.at + at));
-                    }
-                }
-                self.go(input.len(), State::DollarBody { matched })
-            }
-            _ => (0, None),
-        }
-    }
-
-    /// What starts with a colon. Where it turns out to be no variable, the colon stands for itself
-    /// and the rest is what it would be without.
-    fn variable(&mut self, input: &[u8]) -> (usize, Option<Token>) {
-        let first = input[0];
-        let name_end = input.iter().position(|&byte| !in_variable(byte));
-        match self.state {
-            State::Colon => match first {
-                b':' | b'=' => (1, self.end(Kind::Other, self.at + 1)),
-                b'\'' | b'"' => self.go(1, State::VariableQuoted { quote: first }),
-                b'{' => self.go(1, State::VariableBrace),
-                _ if in_variable(first) => self.go(1, State::Variable),
-                _ => (0, self.end(Kind::Other, self.at)),
-            },
-            State::Variable => self.run(input, in_variable, Kind::Variable),
-            State::VariableQuoted { quote } => {
-                let Some(n) = name_end else { return (input.len(), None) };
-                let named = self.at + n > self.start + 2;
-                if input[n] == quote && named {
-                    let kind = match quote {
-                        b'"' => Kind::VariableName,
-                        _ => Kind::VariableLiteral,
-                    };
-                    return (n + 1, self.end(kind, self.at + n + 1));
-                }
-                let rest = State::Quote { quote, escapes: false };
-                self.split(n, Kind::Other, self.start + 1, rest)
-            }
-            State::VariableBrace if first == b'?' => self.go(1, State::VariableTest),
-            State::VariableTest => {
-                let Some(n) = name_end else { return (input.len(), None) };
-                let named = self.at + n > self.start + 3;
-                match input[n] {
-                    b'}' if named => (n + 1, self.end(Kind::VariableTest, self.at + n + 1)),
-                    _ if named => self.split(n, Kind::Other, self.start + 3, State::Word),
-                    _ => (n, self.end(Kind::Other, self.at)),
-                }
-            }
-            _ => (0, self.end(Kind::Other, self.at)),
-        }
-    }
-}
-
-/// White space between tokens.
-pub const fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
-}
-
-/// What a name may hold that stands without quotes in psql's `:name`, or as a dollar quote's tag.
-pub const fn in_variable(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
-}
-
-const fn starts_word(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte == b'_' || !byte.is_ascii()
-}
-
-const fn continues_word(byte: u8) -> bool {
-    in_variable(byte) || byte == b'$'
-}
-
-const fn is_operator(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'~' | b'!'
-            | b'@'
-            | b'#'
-            | b'^'
-            | b'&'
-            | b'|'
-            | b'`'
-            | b'?'
-            | b'+'
-            | b'-'
-            | b'*'
-            | b'/'
-            | b'%'
-            | b'<'
-            | b'>'
-            | b'='
-    )
 }
 
 #[cfg(test)]
