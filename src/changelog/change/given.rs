@@ -45,7 +45,14 @@ impl Eq for Field {}
 impl Given {
     /// Reads a change.
     pub fn change(node: &Node, shape: &'static Shape) -> Result<Self, ChangelogError> {
-        let given = Self::read(node, shape)?;
+        let mut given = Self::read(node, shape)?;
+        // The older word for it; it is turned into the newer one before a checksum is made.
+        if shape.name == "addForeignKeyConstraint"
+            && given.is("deleteCascade")
+            && given.value("onDelete").is_none()
+        {
+            given.set("onDelete", Value::Text("CASCADE".into()));
+        }
         for field in shape.fields().filter(|field| field.needed) {
             let there = match given.value(field.name) {
                 Some(Value::Text(text)) => !text.trim().is_empty(),

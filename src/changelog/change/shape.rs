@@ -129,9 +129,9 @@ static CHANGES: [Shape; 36] = [
     change(
         "addForeignKeyConstraint",
         "baseColumnNames:! baseTableCatalogName baseTableName:! baseTableSchemaName \
-         constraintName:! deferrable:? deleteCascade:? initiallyDeferred:? onDelete onUpdate \
+         constraintName:! deferrable:? deleteCascade:?- initiallyDeferred:? onDelete onUpdate \
          referencedColumnNames:! referencedTableCatalogName referencedTableName:! \
-         referencedTableSchemaName referencesUniqueColumn:? validate:?",
+         referencedTableSchemaName referencesUniqueColumn:?- validate:?",
     ),
     on_table(
         "addNotNullConstraint",
