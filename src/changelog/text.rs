@@ -3,6 +3,9 @@
 //! A small text is held; a large one is read again when it runs, so that a
 //! file of any size takes the same memory.
 
+use sha2::{Digest, Sha256};
+
+use super::checksum::hex;
 use super::{ChangelogError, Files, Place};
 
 /// A text longer than this (in bytes) is not held.
@@ -47,6 +50,12 @@ pub enum Source {
 }
 
 impl Text {
+    /// A text that is held, with the line of the file for each of its lines.
+    pub fn of(sql: String, lines: Vec<u32>, source: Source) -> Self {
+        let sha256 = hex(&Sha256::digest(&sql));
+        Self { len: sql.len() as u64, held: Some(sql), lines, sha256, source, damaged: None }
+    }
+
     /// Gives the text to `sink` in pieces that end between characters, until it says `false`.
     pub fn read(
         &self,
