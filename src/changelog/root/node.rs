@@ -16,6 +16,7 @@ pub struct Node {
     name: String,
     file: Arc<str>,
     line: u32,
+    text_line: u32,
     /// One text, or those of a list of plain values.
     texts: Vec<String>,
     children: Vec<Node>,
@@ -28,6 +29,7 @@ impl Node {
             name: name.into(),
             file: Arc::clone(file),
             line,
+            text_line: 0,
             texts: Vec::new(),
             children: Vec::new(),
         }
@@ -66,6 +68,12 @@ impl Node {
             [one] => Some(one),
             _ => None,
         }
+    }
+
+    /// The line of the first character of its text that is not blank, where the lines of the text
+    /// are those of the file from there on; 0 is not known.
+    pub fn text_line(&self) -> u32 {
+        self.text_line
     }
 
     /// Its own values: several where a list of plain values was given.
@@ -155,6 +163,11 @@ impl Node {
         for child in &mut self.children {
             child.expand(with);
         }
+    }
+
+    /// Says where its text begins.
+    pub fn set_text_line(&mut self, line: u32) {
+        self.text_line = line;
     }
 
     /// Adds a value of its own.
