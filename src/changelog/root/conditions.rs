@@ -4,23 +4,12 @@
 //! here. `customPrecondition` runs Java, so it is refused, as is every name that is
 //! not known: a condition that nobody asks would hold always.
 
+use super::changeset::Around;
 use super::node::Node;
-use crate::changelog::precondition::{folded, Condition, Named, Otherwise, Relation};
-use crate::changelog::{expression, ChangelogError, Identity, Preconditions, Properties};
+use crate::changelog::precondition::{Condition, Named, Otherwise, Relation, folded};
+use crate::changelog::{ChangelogError, Identity, Preconditions, expression};
 use crate::ident::Identifier;
 use crate::sql::literal;
-
-/// What reading a condition needs to know of the changelog around it.
-pub struct Around<'a> {
-    /// Of the file in which it stands, as the history stores it.
-    pub path: &'a str,
-    /// The file itself, for its properties.
-    pub file: &'a str,
-    /// All of `${…}`.
-    pub properties: &'a Properties,
-    /// `objectQuotingStrategy` of the changeset or the changelog.
-    pub quoting: Option<&'a str>,
-}
 
 /// The attributes of `preConditions` itself.
 const OWN: [&str; 6] =
@@ -103,7 +92,8 @@ fn condition(node: &Node, around: &Around) -> Result<Condition, ChangelogError> 
                 return Err(node.error("`sqlCheck` has no SQL"));
             }
             let expected = node.attr("expectedResult");
-            let expected = expected.ok_or_else(|| node.error("`sqlCheck` has no `expectedResult`"))?;
+            let expected =
+                expected.ok_or_else(|| node.error("`sqlCheck` has no `expectedResult`"))?;
             Ok(Condition::SqlCheck { expected: expected.to_owned(), sql: sql.to_owned() })
         }
         "tableExists" | "viewExists" | "sequenceExists" => {
@@ -137,9 +127,9 @@ fn condition(node: &Node, around: &Around) -> Result<Condition, ChangelogError> 
             node.only(&known)?;
             let (name, columns) = (node.filled("constraintName"), node.filled("columnNames"));
             if name.is_none() && columns.is_none() {
-                return Err(node.error(
-                    "`uniqueConstraintExists` needs `constraintName` or `columnNames`",
-                ));
+                return Err(
+                    node.error("`uniqueConstraintExists` needs `constraintName` or `columnNames`")
+                );
             }
             let table = Some(node.required("tableName")?);
             constraint(node, exact, "u", table, name, columns)
@@ -172,7 +162,7 @@ fn condition(node: &Node, around: &Around) -> Result<Condition, ChangelogError> 
         "dbms" => {
             node.only(&["type"])?;
             let kind = node.required("type")?;
-            let holds = expression::dbms_matches(&kind.to_lowercase());
+            let holds = expression::dbms_matches(Some(kind));
             Ok(Condition::Known { shown: format!("dbms {kind}"), holds })
         }
         "changeSetExecuted" => {
@@ -187,11 +177,11 @@ fn condition(node: &Node, around: &Around) -> Result<Condition, ChangelogError> 
         "changeLogPropertyDefined" => {
             node.only(&["property", "value"])?;
             let property = node.required("property")?;
-            // What is not defined stays as it is written.
             let written = format!("${{{property}}}");
-            let value = around.properties.expand(&written, around.file);
-            let wanted = node.attr("value");
-            let holds = value != written && wanted.is_none_or(|wanted| value == wanted);
+            let holds = around.properties.is_defined(property, around.file)
+                && node
+                    .attr("value")
+                    .is_none_or(|wanted| around.properties.expand(&written, around.file) == wanted);
             Ok(Condition::Known { shown: format!("changeLogPropertyDefined {property}"), holds })
         }
         "expectedQuotingStrategy" => {

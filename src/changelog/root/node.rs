@@ -154,7 +154,7 @@ impl Node {
     }
 
     /// Puts `with(text)` in the place of every text, however deep.
-    pub fn expand(&mut self, with: &dyn Fn(&str) -> String) {
+    pub fn expand(&mut self, with: impl Fn(&str) -> String + Copy) {
         for text in &mut self.texts {
             if text.contains("${") {
                 *text = with(text);
@@ -163,6 +163,17 @@ impl Node {
         for child in &mut self.children {
             child.expand(with);
         }
+    }
+
+    /// Takes a child out.
+    pub fn take(&mut self, name: &str) -> Option<Node> {
+        let at = self.children.iter().position(|child| child.is(name))?;
+        Some(self.children.remove(at))
+    }
+
+    /// Its children by value.
+    pub fn into_children(self) -> Vec<Node> {
+        self.children
     }
 
     /// Says where its text begins.
