@@ -106,20 +106,20 @@ pub fn paired(files: &dyn Files, paths: Vec<String>) -> Result<Vec<File>, Vec<Ch
             }
         }
         if let Some(stem) = path.to_lowercase().strip_suffix(".down.sql") {
-            match lower.get(&format!("{stem}.up.sql")) {
-                Some(up) => match text(files, path) {
+            if let Some(up) = lower.get(&format!("{stem}.up.sql")) {
+                match text(files, path) {
                     Ok(text) => {
                         taken.insert(at);
                         downs.insert(*up, text);
                     }
                     Err(error) => errors.push(error.into()),
-                },
-                None => {
-                    let place = Place { file: path.clone(), line: 0 };
-                    let what = format!("`{path}` goes down, and there is no `.up.sql` beside it");
-                    let hint = "Rename it if it is to run; a `.down.sql` is only ever the rollback of an `.up.sql`.";
-                    errors.push(ChangelogError::at(&place, what).hint(hint));
                 }
+            } else {
+                let place = Place { file: path.clone(), line: 0 };
+                let what = "the file goes down, and there is no `.up.sql` beside it";
+                let hint = "Rename it if it is to run; a `.down.sql` is only ever the rollback of \
+                            an `.up.sql`.";
+                errors.push(ChangelogError::at(&place, what).hint(hint));
             }
             continue;
         }
@@ -137,10 +137,7 @@ pub fn paired(files: &dyn Files, paths: Vec<String>) -> Result<Vec<File>, Vec<Ch
 }
 
 fn text(files: &dyn Files, path: &str) -> Result<Rollback, FileError> {
-    let mut bytes = Vec::new();
-    let unreadable =
-        |error: std::io::Error| FileError::Unreadable(path.to_owned(), error.to_string());
-    files.open(path)?.read_to_end(&mut bytes).map_err(unreadable)?;
+    let bytes = super::root::bytes(files, path)?;
     let text = String::from_utf8_lossy(&bytes);
     let text = text.trim_start_matches('\u{feff}').trim();
     Ok(if text.is_empty() { Rollback::Nothing } else { Rollback::Sql(text.to_owned()) })

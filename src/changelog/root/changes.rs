@@ -5,8 +5,6 @@
 //! Comments are never stripped: the server knows better what is one. What Liquibase's checksum
 //! is made of is not always what runs: the text of a file counts before its properties are expanded.
 
-use std::io::Read;
-
 use super::changeset::Around;
 use super::node::Node;
 use super::{structural, trimmed};
@@ -19,7 +17,7 @@ use crate::sql::literal;
 /// Reads one change.
 pub fn read(node: &Node, around: &Around) -> Result<Change, ChangelogError> {
     match node.name() {
-        "sql" => sql(node, around),
+        "sql" => sql(node),
         "sqlFile" => sql_file(node, around),
         "tagDatabase" => {
             node.only(&["tag", "keepTag", "tagVersion"])?;
@@ -95,7 +93,7 @@ impl<'a> Manner<'a> {
     }
 }
 
-fn sql(node: &Node, around: &Around) -> Result<Change, ChangelogError> {
+fn sql(node: &Node) -> Result<Change, ChangelogError> {
     node.only(&[
         "sql",
         "splitStatements",
@@ -120,7 +118,6 @@ fn sql(node: &Node, around: &Around) -> Result<Change, ChangelogError> {
         0 => Vec::new(),
         first => (first..).take(prepared.lines().count()).collect(),
     };
-    let _ = around;
     Ok(Change {
         kind: "sql".into(),
         description: "sql".into(),
@@ -178,7 +175,7 @@ fn sql_file(node: &Node, around: &Around) -> Result<Change, ChangelogError> {
     let lines = (u32::try_from(first).unwrap_or(u32::MAX)..).take(prepared.lines().count());
     let lines = lines.collect();
     let mut text = Text::of(prepared, lines, Source::Inline);
-    text.damaged = damaged.then(|| crate::changelog::Place { file: path, line: 0 });
+    text.damaged = damaged.then_some(crate::changelog::Place { file: path, line: 0 });
     Ok(Change {
         kind: "sqlFile".into(),
         description,
@@ -205,10 +202,7 @@ pub fn resolved(node: &Node, written: &str, file: &str) -> Result<String, Change
 
 /// The whole text of a file, and whether some of it was not UTF-8.
 pub fn content(path: &str, around: &Around) -> Result<(String, bool), files::FileError> {
-    let mut bytes = Vec::new();
-    let unreadable =
-        |error: std::io::Error| files::FileError::Unreadable(path.to_owned(), error.to_string());
-    around.files.open(path)?.read_to_end(&mut bytes).map_err(unreadable)?;
+    let mut bytes = super::bytes(around.files, path)?;
     if bytes.starts_with(b"\xef\xbb\xbf") {
         bytes.drain(..3);
     }

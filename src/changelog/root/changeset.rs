@@ -4,7 +4,7 @@
 //! Liquibase. `modifySql` and executors other than `jdbc` are refused by name: to
 //! leave them out would run other SQL than was asked for.
 
-use super::node::Node;
+use super::node::{Node, closest};
 use super::{changes, conditions, rollback};
 use crate::changelog::checksum::{Checksum, of_changes};
 use crate::changelog::formatted::Inherited;
@@ -133,6 +133,13 @@ impl Reader<'_> {
                 self.errors.push(error.hint("Write the SQL as it must run, with `sql`."));
             }
             name if KNOWN.contains(&name) => {}
+            // A plain value is rather an attribute written wrongly than a change.
+            name if node.children().is_empty()
+                && !changes::OWN.contains(&name)
+                && closest(name, &KNOWN).is_some() =>
+            {
+                self.errors.push(node.unknown("in `changeSet`", &KNOWN));
+            }
             _ => match changes::read(node, self.around) {
                 Ok(change) => {
                     if let (None, Work::Tag(tag)) = (&self.changeset.tag, &change.work) {
@@ -245,6 +252,10 @@ fn described(changeset: &Changeset) -> String {
     kept.chain("...".chars()).collect()
 }
 
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+
 /// An `id` that is a plain date in YAML: Liquibase stored Java's text of it, here for a machine
 /// whose clock is set to UTC.
 fn dated(identity: &Identity) -> Vec<Identity> {
@@ -257,9 +268,6 @@ fn dated(identity: &Identity) -> Vec<Identity> {
     if !is_date || !(1..=12).contains(&month) || !(1..=31).contains(&day) || year == 0 {
         return Vec::new();
     }
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     // Sakamoto's way to the day of the week.
     let shift = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4][month - 1];
     let y = if month < 3 { year - 1 } else { year };

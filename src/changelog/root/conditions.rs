@@ -231,35 +231,33 @@ fn table(node: &Node, exact: bool) -> Result<String, ChangelogError> {
 fn index(node: &Node, exact: bool) -> Result<Condition, ChangelogError> {
     node.only(&["catalogName", "schemaName", "tableName", "columnNames", "indexName"])?;
     let (name, table) = (node.filled("indexName"), node.filled("tableName"));
+    let columns = node.filled("columnNames");
+    if name.is_none() && columns.is_none() {
+        return Err(node.error("`indexExists` needs `indexName` or `columnNames`"));
+    }
     let stored = |name| literal(&Named { schema: None, name, exact }.stored());
     let schema = Named { schema: node.filled("schemaName"), name: "", exact }.schema_sql();
-    let mut sql = format!(
+    let all = [
+        Some(format!("n.nspname = {schema}")),
+        name.map(|name| format!("i.relname = {}", stored(name))),
+        table.map(|table| format!("c.relname = {}", stored(table))),
+        columns.map(|columns| {
+            format!(
+                "(SELECT array_agg(a.attname::text ORDER BY k.nth) \
+                 FROM unnest(x.indkey) WITH ORDINALITY k(attnum, nth) \
+                 JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.attnum \
+                 WHERE k.nth <= x.indnkeyatts) = {}",
+                array(columns, exact)
+            )
+        }),
+    ];
+    let sql = format!(
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i \
          ON i.oid = x.indexrelid JOIN pg_catalog.pg_class c ON c.oid = x.indrelid \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {schema}",
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {})",
+        joined(all, " AND "),
     );
-    if let Some(name) = name {
-        sql.push_str(&format!(" AND i.relname = {}", stored(name)));
-    }
-    if let Some(table) = table {
-        sql.push_str(&format!(" AND c.relname = {}", stored(table)));
-    }
-    let columns = node.filled("columnNames");
-    match columns {
-        Some(columns) => sql.push_str(&format!(
-            " AND (SELECT array_agg(a.attname::text ORDER BY k.nth) \
-             FROM unnest(x.indkey) WITH ORDINALITY k(attnum, nth) \
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.attnum \
-             WHERE k.nth <= x.indnkeyatts) = {}",
-            array(columns, exact)
-        )),
-        None if name.is_none() => {
-            return Err(node.error("`indexExists` needs `indexName` or `columnNames`"));
-        }
-        None => {}
-    }
-    sql.push(')');
-    let shown = [name, table, columns].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let shown = joined([name, table, columns], " ");
     Ok(Condition::Query { shown: format!("indexExists {shown}"), sql })
 }
 
@@ -276,30 +274,33 @@ fn constraint(
     }
     let stored = |name| literal(&Named { schema: None, name, exact }.stored());
     let schema = Named { schema: node.filled("schemaName"), name: "", exact }.schema_sql();
-    let mut sql = format!(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint o JOIN pg_catalog.pg_class c \
-         ON c.oid = o.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE o.contype = '{kind}' AND n.nspname = {schema}",
-    );
-    if let Some(table) = table {
-        sql.push_str(&format!(" AND c.relname = {}", stored(table)));
-    }
-    if let Some(name) = name {
+    let all = [
+        Some(format!("o.contype = '{kind}' AND n.nspname = {schema}")),
+        table.map(|table| format!("c.relname = {}", stored(table))),
         // Liquibase compares constraint names without regard to case.
-        sql.push_str(&format!(" AND lower(o.conname) = lower({})", literal(name)));
-    }
-    if let Some(columns) = columns {
-        sql.push_str(&format!(
-            " AND (SELECT array_agg(a.attname::text ORDER BY k.nth) \
-             FROM unnest(o.conkey) WITH ORDINALITY k(attnum, nth) \
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = o.conrelid \
-             AND a.attnum = k.attnum) = {}",
-            array(columns, exact)
-        ));
-    }
-    sql.push(')');
-    let shown = [table, name, columns].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        name.map(|name| format!("lower(o.conname) = lower({})", literal(name))),
+        columns.map(|columns| {
+            format!(
+                "(SELECT array_agg(a.attname::text ORDER BY k.nth) \
+                 FROM unnest(o.conkey) WITH ORDINALITY k(attnum, nth) \
+                 JOIN pg_catalog.pg_attribute a ON a.attrelid = o.conrelid \
+                 AND a.attnum = k.attnum) = {}",
+                array(columns, exact)
+            )
+        }),
+    ];
+    let sql = format!(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint o JOIN pg_catalog.pg_class c \
+         ON c.oid = o.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {})",
+        joined(all, " AND "),
+    );
+    let shown = joined([table, name, columns], " ");
     Ok(Condition::Query { shown: format!("{} {shown}", node.name()), sql })
+}
+
+fn joined<T: AsRef<str>, const N: usize>(parts: [Option<T>; N], with: &str) -> String {
+    let parts: Vec<_> = parts.iter().flatten().map(AsRef::as_ref).collect();
+    parts.join(with)
 }
 
 fn array(columns: &str, exact: bool) -> String {

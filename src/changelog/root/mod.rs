@@ -13,6 +13,8 @@ mod property;
 mod rollback;
 mod scalar;
 mod structural;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod xml;
 mod yaml;
@@ -22,8 +24,8 @@ use std::collections::HashMap;
 pub use node::Node;
 
 use super::{
-    Changelog, ChangelogError, Changeset, Files, Identity, Order, Properties, Rollback, Style,
-    expression,
+    Changelog, ChangelogError, Changeset, FileError, Files, Identity, Order, Properties, Rollback,
+    Style, expression,
 };
 
 /// Reads a root file (`.yaml`, `.yml`, `.json`, `.xml`, `.sql`) or a folder, which is taken in the
@@ -100,6 +102,15 @@ fn dangling(changesets: &[Changeset]) -> Vec<ChangelogError> {
         }
     }
     errors
+}
+
+/// All of a file.
+pub(crate) fn bytes(files: &dyn Files, path: &str) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    match files.open(path)?.read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(FileError::Unreadable(path.to_owned(), error.to_string())),
+    }
 }
 
 /// Without what Java's `trim` takes away at both ends: blanks and control characters.

@@ -36,6 +36,7 @@ impl Node {
     }
 
     /// A node of the same file.
+    #[must_use]
     pub fn below(&self, name: impl Into<String>, line: u32) -> Self {
         Self::new(name, &self.file, line)
     }

@@ -34,9 +34,8 @@ pub fn define(
         dbms: text("dbms"),
     };
     let is_global = node.flag("global", true)?;
-    let scope = || match is_global {
-        true => Scope::Global,
-        false => Scope::Local { file: file.to_owned() },
+    let scope = || {
+        if is_global { Scope::Global } else { Scope::Local { file: file.to_owned() } }
     };
     let mut set = |name: &str, value: &str| {
         properties.define(name, value, scope(), Some(when())).map_err(|what| node.error(what))
@@ -45,7 +44,7 @@ pub fn define(
         return set(node.required("name")?, node.attr("value").unwrap_or_default());
     };
     let path = resolved(node, written, file)?;
-    match bytes(files, &path) {
+    match super::bytes(files, &path) {
         Ok(bytes) => pairs(&bytes).iter().try_for_each(|(name, value)| set(name, value)),
         Err(error) if is_missing(&error) && !node.flag("errorIfMissing", true)? => {
             warnings.push(format!("{}: {error}", node.place()));
@@ -60,15 +59,6 @@ pub fn define(
 
 fn is_missing(error: &files::FileError) -> bool {
     matches!(error, files::FileError::Missing(_))
-}
-
-fn bytes(files: &dyn Files, path: &str) -> Result<Vec<u8>, files::FileError> {
-    let mut bytes = Vec::new();
-    let mut file = files.open(path)?;
-    match file.read_to_end(&mut bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(files::FileError::Unreadable(path.to_owned(), error.to_string())),
-    }
 }
 
 /// A file of Java's: `name = value`, in Latin-1, with comments and lines that go on after `\`.

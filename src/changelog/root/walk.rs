@@ -110,17 +110,14 @@ impl<'a> Walk<'a> {
             Err(errors) => return self.errors.extend(errors),
         };
         for one in all {
-            match kind(&one.path) {
-                Kind::Unknown => {
-                    self.warnings.push(format!("`{}` is no changelog and is not read", one.path));
-                }
-                _ => {
-                    let before = self.changesets.len();
-                    self.file(&one.path, place, inherited);
-                    if let (Some(down), [up]) = (one.down, &mut self.changesets[before..]) {
-                        up.rollback = down;
-                    }
-                }
+            if matches!(kind(&one.path), Kind::Unknown) {
+                self.warnings.push(format!("`{}` is no changelog and is not read", one.path));
+                continue;
+            }
+            let before = self.changesets.len();
+            self.file(&one.path, place, inherited);
+            if let (Some(down), [up]) = (one.down, &mut self.changesets[before..]) {
+                up.rollback = down;
             }
         }
     }
@@ -173,29 +170,22 @@ impl<'a> Walk<'a> {
                 other.name()
             ));
         }
-        let log = match document.take("databaseChangeLog") {
-            Some(log) => log,
-            None => {
-                let place = Place { file: path.to_owned(), line: 0 };
-                let error = ChangelogError::at(&place, "there is no `databaseChangeLog` in it");
-                return Err(vec![error]);
-            }
+        let Some(log) = document.take("databaseChangeLog") else {
+            let place = Place { file: path.to_owned(), line: 0 };
+            return Err(vec![ChangelogError::at(&place, "there is no `databaseChangeLog` in it")]);
         };
         self.log(log, path, is_xml, inherited);
         Ok(())
     }
 
     fn text(&self, path: &str) -> Result<String, ChangelogError> {
-        let mut bytes = Vec::new();
-        let unreadable =
-            |error: std::io::Error| FileError::Unreadable(path.to_owned(), error.to_string());
-        self.files.open(path)?.read_to_end(&mut bytes).map_err(unreadable)?;
+        let mut bytes = super::bytes(self.files, path)?;
         if bytes.starts_with(b"\xef\xbb\xbf") {
             bytes.drain(..3);
         }
         String::from_utf8(bytes).map_err(|error| {
             let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = String::from_utf8_lossy(good).matches('\n').count() + 1;
             let place = Place { file: path.to_owned(), line };
             ChangelogError::at(&place, "the file is not in UTF-8").hint("Store it in UTF-8.")
         })

@@ -354,7 +354,7 @@ mod tests {
         let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for i in 1..9 {
             let many = vec![format!("{{k: *a{}}}", i - 1); 10].join(", ");
-            text.push_str(&format!("a{i}: &a{i} [{many}]\n"));
+            text.extend([format!("a{i}: &a{i} [{many}]\n")]);
         }
         assert!(document(&text, "a.yaml").unwrap_err().what.contains("too much"));
         assert!(document(&"[".repeat(5000), "a.yaml").is_err());
