@@ -158,34 +158,48 @@ fn marked(files: &dyn Files, path: &str) -> Result<Option<ChangelogError>, FileE
     let unreadable =
         |error: std::io::Error| FileError::Unreadable(path.to_owned(), error.to_string());
     let mut reader = BufReader::new(files.open(path)?);
-    let (mut line, mut nth) = (Vec::new(), 0);
+    // Only the beginning of a line is looked at, so that a long one takes no memory.
+    let (mut start, mut nth) = (Vec::with_capacity(LOOKED_AT), 1);
     loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
+        let buffer = reader.fill_buf().map_err(unreadable)?;
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let line = &buffer[..end.unwrap_or(buffer.len())];
+        start.extend_from_slice(&line[..line.len().min(LOOKED_AT - start.len())]);
+        let is_last = buffer.is_empty();
+        let used = end.map_or(buffer.len(), |end| end + 1);
+        reader.consume(used);
+        if end.is_some() || is_last {
+            if let Some(program) = program(&start) {
+                let place = Place { file: path.to_owned(), line: nth };
+                let what =
+                    format!("the file is {program}'s and holds the way down too, which would run");
+                let hint = "Put what stands below the line into a file `….down.sql`, and what \
+                            stands above it into `….up.sql`.";
+                return Ok(Some(ChangelogError::at(&place, what).hint(hint)));
+            }
+            start.clear();
+            nth += 1;
+        }
+        if is_last {
             return Ok(None);
         }
-        nth += 1;
-        let start = line.trim_ascii_start();
-        if !start.starts_with(b"--") && !start.starts_with(b"#") {
-            continue;
-        }
-        let squeezed: String = start
-            .iter()
-            .take(80)
-            .filter(|byte| !byte.is_ascii_whitespace())
-            .map(|byte| char::from(byte.to_ascii_lowercase()))
-            .collect();
-        let squeezed = squeezed.replacen('#', "", 1);
-        let found = MARKERS.iter().find(|(marker, _)| squeezed.starts_with(marker));
-        if let Some((_, program)) = found {
-            let place = Place { file: path.to_owned(), line: nth };
-            let what =
-                format!("the file is {program}'s and holds the way down too, which would run");
-            let hint = "Put what stands below the line into a file `….down.sql`, and what stands above \
-                        it into `….up.sql`.";
-            return Ok(Some(ChangelogError::at(&place, what).hint(hint)));
-        }
     }
+}
+
+/// As much of a line (in bytes) tells whether it is a marker.
+const LOOKED_AT: usize = 120;
+
+/// Whose marker a line is.
+fn program(line: &[u8]) -> Option<&'static str> {
+    let start = line.trim_ascii_start();
+    if !start.starts_with(b"--") && !start.starts_with(b"#") {
+        return None;
+    }
+    let bytes = start.iter().filter(|byte| !byte.is_ascii_whitespace());
+    let squeezed: String = bytes.map(|byte| char::from(byte.to_ascii_lowercase())).collect();
+    let squeezed = squeezed.strip_prefix('#').unwrap_or(&squeezed);
+    let found = MARKERS.iter().find(|(marker, _)| squeezed.starts_with(marker));
+    found.map(|(_, program)| *program)
 }
 
 #[cfg(test)]

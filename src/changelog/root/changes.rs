@@ -7,11 +7,12 @@
 
 use super::changeset::Around;
 use super::node::Node;
-use super::{structural, trimmed};
+use super::trimmed;
 use crate::changelog::checksum::{of_text, squeezed_md5, v8_sql};
 use crate::changelog::formatted::delimiter;
+use crate::changelog::precondition::folded;
 use crate::changelog::text::Source;
-use crate::changelog::{Change, ChangelogError, Text, Work, expression, files};
+use crate::changelog::{Change, ChangelogError, Text, Work, change, expression, files};
 use crate::sql::literal;
 
 /// Reads one change.
@@ -44,8 +45,43 @@ pub fn read(node: &Node, around: &Around) -> Result<Change, ChangelogError> {
             let body = format!("BEGIN RAISE EXCEPTION USING MESSAGE = {}; END", literal(message));
             Ok(made("stop", &shown, Work::Statements(vec![format!("DO {}", literal(&body))])))
         }
-        _ => structural::read(node, around),
+        name if change::is_known(name) => {
+            quoted_otherwise(node, around.quoting)?;
+            let expand = |text: &str| around.properties.expand(text, around.file);
+            let (files, changelog) = (around.files, around.file);
+            change::read(node, &change::Context { files, changelog, expand: &expand })
+        }
+        _ => {
+            let known: Vec<_> = OWN.iter().chain(&change::NAMES).copied().collect();
+            let error = node.unknown("as a change", &known);
+            let hint = error.hint.clone();
+            Err(error.hint(hint.unwrap_or_else(|| "Write it as an `sql` change.".into())))
+        }
     }
+}
+
+/// Structural changes quote names as Liquibase's `LEGACY` does. Where another strategy would give
+/// another name, the change is refused: it would make another object.
+fn quoted_otherwise(node: &Node, quoting: Option<&str>) -> Result<(), ChangelogError> {
+    let Some(strategy) = quoting.filter(|it| *it != "LEGACY") else { return Ok(()) };
+    let differs = |text: &str| match strategy {
+        "QUOTE_ALL_OBJECTS" => text.split(',').any(|name| folded(name.trim()) != name.trim()),
+        _ => text.contains(char::is_uppercase),
+    };
+    for child in node.children() {
+        let name = child.name().to_ascii_lowercase();
+        if let Some(text) =
+            child.text().filter(|_| name.ends_with("name") || name.ends_with("names"))
+        {
+            if differs(text) {
+                let what = format!("`{text}` means another name with `{strategy}`");
+                let hint = "Take `objectQuotingStrategy` away, or write the change as `sql`.";
+                return Err(child.error(what).hint(hint));
+            }
+        }
+        quoted_otherwise(child, quoting)?;
+    }
+    Ok(())
 }
 
 /// The names of the changes that are read here.

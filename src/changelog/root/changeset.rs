@@ -82,7 +82,8 @@ pub fn read(
             node.place()
         ));
     }
-    let quoting = node.filled("objectQuotingStrategy").or(around.quoting);
+    let own = strategy(node).map_err(|error| vec![error])?;
+    let quoting = own.or(around.quoting);
     let around = Around { quoting, ..*around };
     let mut reader = Reader { around: &around, changeset: &mut changeset, errors: &mut errors };
     for child in node.children() {
@@ -220,6 +221,20 @@ fn filter(node: &Node, inherited: &Inherited) -> Result<Filter, ChangelogError> 
         contexts_column: expression::join(&inherited.contexts, own),
         labels_column: expression::join_labels(&inherited.labels, labels),
     })
+}
+
+/// `objectQuotingStrategy`.
+pub fn strategy(node: &Node) -> Result<Option<&str>, ChangelogError> {
+    match node.filled("objectQuotingStrategy") {
+        Some(other)
+            if !["LEGACY", "QUOTE_ALL_OBJECTS", "QUOTE_ONLY_RESERVED_WORDS"].contains(&other) =>
+        {
+            let what = format!("`objectQuotingStrategy` is `{other}`, which is no strategy");
+            let hint = "It must be LEGACY, QUOTE_ALL_OBJECTS or QUOTE_ONLY_RESERVED_WORDS.";
+            Err(node.error(what).hint(hint))
+        }
+        found => Ok(found),
+    }
 }
 
 /// `contextFilter`, or else `context`.

@@ -12,7 +12,6 @@ pub mod node;
 mod property;
 mod rollback;
 mod scalar;
-mod structural;
 #[cfg(test)]
 mod tests;
 mod walk;

@@ -35,11 +35,9 @@ pub fn read(node: &Node, around: &Around) -> Result<Rollback, ChangelogError> {
             Work::Sql(text) => statement(&mut sql, text.held.as_deref().unwrap_or_default()),
             Work::Statements(all) => all.iter().for_each(|one| statement(&mut sql, one)),
             Work::Nothing => {}
-            Work::Tag(_) => {
+            Work::Tag(_) | Work::Load(_) => {
                 return Err(child.error(format!("`{}` cannot stand in a rollback", child.name())));
             }
-            #[allow(unreachable_patterns, reason = "kinds of work may be added")]
-            _ => return Err(child.error(format!("`{}` cannot stand in a rollback", child.name()))),
         }
     }
     Ok(if sql.is_empty() { Rollback::Nothing } else { Rollback::Sql(sql) })

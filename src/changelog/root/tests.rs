@@ -79,7 +79,11 @@ fn rows_are_liquibases(path: &str, rows: &str) {
             columns.join("|")
         })
         .collect();
-    assert_eq!(found.join("\n"), rows.trim_end());
+    // Rows of `.sql` files are held against Liquibase's where those are read.
+    let is_tree = |row: &&str| !row.split('|').nth(2).is_some_and(|path| path.ends_with(".sql"));
+    let found: Vec<_> = found.iter().map(String::as_str).filter(is_tree).collect();
+    let rows: Vec<_> = rows.lines().filter(is_tree).collect();
+    assert_eq!(found.join("\n"), rows.join("\n"));
 }
 
 #[test]
@@ -183,6 +187,16 @@ fn rollbacks_become_one_text() {
     }
     assert!(one("    rollback: {changeSetId: 2, changeSetAuthor: a}\n").is_err());
     assert!(one("    rollback: {tagDatabase: {tag: x}}\n").is_err());
+}
+
+#[test]
+fn names_that_another_quoting_would_change_are_refused() {
+    let made = |strategy: &str, table: &str| {
+        one(&format!("    objectQuotingStrategy: {strategy}\n    changes:\n    - dropTable: {{tableName: {table}}}\n")).is_ok()
+    };
+    assert!(made("LEGACY", "ORDERS") && made("QUOTE_ALL_OBJECTS", "MyOrders"));
+    assert!(!made("QUOTE_ALL_OBJECTS", "ORDERS") && !made("QUOTE_ONLY_RESERVED_WORDS", "MyOrders"));
+    assert!(!made("QUOTE_NOTHING", "orders"));
 }
 
 #[test]

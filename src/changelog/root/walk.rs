@@ -207,7 +207,10 @@ impl<'a> Walk<'a> {
             Some(path) => logical(path),
             None => inherited.logical_path.clone().unwrap_or_else(|| path.to_owned()),
         };
-        let quoting = log.filled("objectQuotingStrategy").map(str::to_owned);
+        let quoting = match changeset::strategy(&log) {
+            Ok(found) => found.map(str::to_owned),
+            Err(error) => return self.errors.push(error),
+        };
         // From the innermost outwards: first its own, then what its include and the files above say.
         let mut below = inherited.clone();
         below.logical_path = None;
