@@ -15,6 +15,7 @@ pub mod formatted;
 pub mod plain;
 pub mod precondition;
 pub mod properties;
+mod read;
 pub mod root;
 pub mod text;
 
@@ -30,6 +31,7 @@ pub use change::{Change, Work};
 pub use files::{FileError, Files};
 pub use precondition::Preconditions;
 pub use properties::Properties;
+pub use read::read;
 pub use text::Text;
 
 /// The database's short name in `dbms` attributes.

@@ -16,6 +16,7 @@ pub struct Node {
     name: String,
     file: Arc<str>,
     line: u32,
+    text_line: u32,
     /// One text, or those of a list of plain values.
     texts: Vec<String>,
     children: Vec<Node>,
@@ -28,12 +29,14 @@ impl Node {
             name: name.into(),
             file: Arc::clone(file),
             line,
+            text_line: 0,
             texts: Vec::new(),
             children: Vec::new(),
         }
     }
 
     /// A node of the same file.
+    #[must_use]
     pub fn below(&self, name: impl Into<String>, line: u32) -> Self {
         Self::new(name, &self.file, line)
     }
@@ -66,6 +69,12 @@ impl Node {
             [one] => Some(one),
             _ => None,
         }
+    }
+
+    /// The line of the first character of its text that is not blank, where the lines of the text
+    /// are those of the file from there on; 0 is not known.
+    pub fn text_line(&self) -> u32 {
+        self.text_line
     }
 
     /// Its own values: several where a list of plain values was given.
@@ -146,7 +155,7 @@ impl Node {
     }
 
     /// Puts `with(text)` in the place of every text, however deep.
-    pub fn expand(&mut self, with: &dyn Fn(&str) -> String) {
+    pub fn expand(&mut self, with: impl Fn(&str) -> String + Copy) {
         for text in &mut self.texts {
             if text.contains("${") {
                 *text = with(text);
@@ -155,6 +164,22 @@ impl Node {
         for child in &mut self.children {
             child.expand(with);
         }
+    }
+
+    /// Takes a child out.
+    pub fn take(&mut self, name: &str) -> Option<Node> {
+        let at = self.children.iter().position(|child| child.is(name))?;
+        Some(self.children.remove(at))
+    }
+
+    /// Its children by value.
+    pub fn into_children(self) -> Vec<Node> {
+        self.children
+    }
+
+    /// Says where its text begins.
+    pub fn set_text_line(&mut self, line: u32) {
+        self.text_line = line;
     }
 
     /// Adds a value of its own.

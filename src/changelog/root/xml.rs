@@ -57,7 +57,16 @@ fn element(
         if child.is_element() {
             node.push(element(child, file, lines, depth + 1)?);
         } else if child.is_text() {
-            text.push_str(child.text().unwrap_or_default());
+            let piece = child.text().unwrap_or_default();
+            if text.bytes().all(|byte| byte <= b' ') {
+                // Where the text begins in the file: after its blanks, and after `<![CDATA[`.
+                let start = child.range().start;
+                let source = &child.document().input_text()[start..from.range().end];
+                let bare = source.trim_start();
+                let bare = bare.strip_prefix("<![CDATA[").unwrap_or(bare).trim_start();
+                node.set_text_line(line_of(start + source.len() - bare.len()));
+            }
+            text.push_str(piece);
         }
     }
     let text = crate::changelog::root::trimmed(&text);
@@ -82,6 +91,9 @@ mod tests {
         let sql = read.child("databaseChangeLog").unwrap().child("sql").unwrap();
         assert_eq!(sql.text(), Some("a <b>"));
         assert_eq!((sql.attr("stripComments"), sql.place().line), (Some("false"), 2));
+        let read = document("<a>\n <b>\n\n<![CDATA[\n x]]></b></a>", "a.xml").unwrap();
+        let b = read.child("a").unwrap().child("b").unwrap();
+        assert_eq!((b.text(), b.text_line()), (Some("x"), 5));
     }
 
     #[test]

@@ -23,8 +23,8 @@ const MOST_COPIES: usize = 1_000_000;
 /// A value with its line.
 #[derive(Debug, Clone)]
 enum Value {
-    /// `None` is null.
-    Plain(Option<String>),
+    /// `None` is null; and the line of its first character that is not blank, or 0.
+    Plain(Option<String>, u32),
     List(Vec<(u32, Value)>),
     Map(Vec<Entry>),
 }
@@ -92,8 +92,16 @@ impl Reader {
     fn take(&mut self, event: Event<'_>, line: u32) -> Result<(), ChangelogError> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
+                let is_one_line = !text.contains('\n');
                 let value = self.plain(text, style, tag.as_deref(), line)?;
-                self.add(Value::Plain(value), anchor, line)
+                let begins = match style {
+                    // Its place is that of its first line with text, not that of the `|`.
+                    ScalarStyle::Literal => line,
+                    ScalarStyle::Folded => 0,
+                    _ if is_one_line => line,
+                    _ => 0,
+                };
+                self.add(Value::Plain(value, begins), anchor, line)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.check_tag(tag.as_deref(), line)?;
@@ -183,10 +191,10 @@ impl Reader {
             }
             (Value::Map(map), Some((key, line))) => put(map, Entry { key, line, value }),
             (Value::Map(_), None) => match value {
-                Value::Plain(key) => open.key = Some((key.unwrap_or_default(), line)),
+                Value::Plain(key, _) => open.key = Some((key.unwrap_or_default(), line)),
                 _ => return Err(self.error(line, "a map or list stands where a key must be")),
             },
-            (Value::Plain(_), _) => {}
+            (Value::Plain(..), _) => {}
         }
         Ok(())
     }
@@ -214,14 +222,14 @@ fn merge(map: &mut Vec<Entry>, value: Value) -> Result<(), &'static str> {
             Ok(())
         }
         Value::List(list) => list.into_iter().try_for_each(|(_, value)| merge(map, value)),
-        Value::Plain(_) => Err("`<<` does not name a map"),
+        Value::Plain(..) => Err("`<<` does not name a map"),
     }
 }
 
 /// How many values there are in it.
 fn size(value: &Value) -> usize {
     match value {
-        Value::Plain(_) => 1,
+        Value::Plain(..) => 1,
         Value::List(list) => 1 + list.iter().map(|(_, value)| size(value)).sum::<usize>(),
         Value::Map(map) => 1 + map.iter().map(|entry| size(&entry.value)).sum::<usize>(),
     }
@@ -230,8 +238,9 @@ fn size(value: &Value) -> usize {
 /// Makes children and texts of a value.
 fn fill(node: &mut Node, value: Value) -> Result<(), ChangelogError> {
     match value {
-        Value::Plain(text) => {
+        Value::Plain(text, begins) => {
             if let Some(text) = text {
+                node.set_text_line(begins);
                 node.push_text(text);
             }
         }
@@ -320,6 +329,10 @@ mod tests {
         let root =
             read("a: 'x'\nb: |\n  select 1;\n  go\nc: >-\n  a\n  b\nd: !!str 010\ne:\nf: [x, y]");
         assert_eq!(root.attr("b"), Some("select 1;\ngo\n"));
+        let line = |name: &str| root.child(name).unwrap().text_line();
+        assert_eq!((line("a"), line("b"), line("c"), line("d")), (1, 3, 0, 8));
+        let blank = read("a: |\n\n\n  x\n");
+        assert_eq!((blank.attr("a"), blank.child("a").unwrap().text_line()), (Some("\n\nx\n"), 4));
         assert_eq!(
             (root.attr("c"), root.attr("d"), root.attr("e")),
             (Some("a b"), Some("010"), None)
@@ -341,7 +354,7 @@ mod tests {
         let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for i in 1..9 {
             let many = vec![format!("{{k: *a{}}}", i - 1); 10].join(", ");
-            text.push_str(&format!("a{i}: &a{i} [{many}]\n"));
+            text.extend([format!("a{i}: &a{i} [{many}]\n")]);
         }
         assert!(document(&text, "a.yaml").unwrap_err().what.contains("too much"));
         assert!(document(&"[".repeat(5000), "a.yaml").is_err());
