@@ -67,9 +67,7 @@ pub fn add_foreign_key(given: &Given) -> Result<String, ChangelogError> {
     if let Some(action) = action(given, "onUpdate")? {
         sql.extend([" ON UPDATE ", action]);
     }
-    // The older word for it; `onDelete` is stronger.
-    let cascade = given.is("deleteCascade").then_some("CASCADE");
-    if let Some(action) = action(given, "onDelete")?.or(cascade) {
+    if let Some(action) = action(given, "onDelete")? {
         sql.extend([" ON DELETE ", action]);
     }
     sql.push_str(&deferred(given));

@@ -34,7 +34,7 @@ pub fn add(given: &Given) -> Result<Vec<String>, ChangelogError> {
         "defaultValueBoolean" => value::flag(given.is(field)).into(),
         // Liquibase takes the number at the beginning, and forgets what comes behind it.
         "defaultValueNumeric" => match number::first(text) {
-            Some((number, _)) => number::short(&number).to_owned(),
+            Some((number, _)) => number::shortest(&number).to_owned(),
             None => value::expression(text),
         },
         "defaultValueDate" => match date::iso(text) {

@@ -83,6 +83,15 @@ pub fn short(number: &str) -> &str {
     }
 }
 
+/// Without any zeros at the end of a fraction.
+pub fn shortest(number: &str) -> &str {
+    if number.contains('.') && !number.contains('E') {
+        number.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        number
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +116,7 @@ mod tests {
             assert_eq!(plain(text).as_deref(), number, "{text}");
         }
         assert!(starts_with_one("1 + 2") && !starts_with_one("+5") && !starts_with_one("x1"));
+        assert_eq!(["7.50", "7.00", "100"].map(shortest), ["7.5", "7", "100"]);
         assert_eq!(["0.00", "7.50", "5", "1."].map(short), ["0", "7.50", "5", "1."]);
     }
 

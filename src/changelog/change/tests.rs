@@ -9,16 +9,19 @@ use crate::changelog::checksum;
 use crate::changelog::files::memory::Memory;
 
 const ROWS: &str = include_str!("../../../tests/changelogs/structural/rows.txt");
-const CORPUS: [(&str, &str); 5] = [
+const CORPUS: [(&str, &str); 6] = [
     ("tables.yaml", include_str!("../../../tests/changelogs/structural/tables.yaml")),
     ("columns.yaml", include_str!("../../../tests/changelogs/structural/columns.yaml")),
     ("constraints.yaml", include_str!("../../../tests/changelogs/structural/constraints.yaml")),
     ("data.yaml", include_str!("../../../tests/changelogs/structural/data.yaml")),
     ("forms.xml", include_str!("../../../tests/changelogs/structural/forms.xml")),
+    ("more.yaml", include_str!("../../../tests/changelogs/structural/more.yaml")),
 ];
 
 fn files() -> Memory {
     Memory::of(&[
+        ("data/odd.csv", include_str!("../../../tests/changelogs/structural/data/odd.csv")),
+        ("data/odd2.csv", include_str!("../../../tests/changelogs/structural/data/odd2.csv")),
         ("data/auto.csv", include_str!("../../../tests/changelogs/structural/data/auto.csv")),
         ("data/tab.csv", include_str!("../../../tests/changelogs/structural/data/tab.csv")),
         ("data/typed.csv", include_str!("../../../tests/changelogs/structural/data/typed.csv")),
@@ -50,7 +53,12 @@ fn statements(change: &Change) -> Vec<String> {
         Work::Statements(statements) => statements.clone(),
         Work::Load(load) => {
             let mut all = vec![format!("-- {}", load.file())];
-            load.statements(&files(), &[], &mut |sql| {
+            // What the database says of the tables' columns.
+            let types = [("txt", "S"), ("Mixed", "S"), ("label", "S"), ("ok", "B"), ("u", "U")];
+            let more = [("id", "N"), ("num", "N"), ("day", "D"), ("at", "D")];
+            let types = types.into_iter().chain(more);
+            let types: Vec<_> = types.map(|(name, of)| (name.into(), of.into())).collect();
+            load.statements(&files(), &types, &mut |sql| {
                 all.push(sql);
                 true
             })
