@@ -256,6 +256,75 @@ mod tests {
         assert_eq!((script.checksum, &script.also[..]), (crc("-- app"), &[crc("-- ${s}")][..]));
     }
 
+    const EXAMPLE: [(&str, &str); 12] = [
+        (
+            "db/B2__customers_and_orders.sql",
+            include_str!("../../../tests/changelogs/flyway/B2__customers_and_orders.sql"),
+        ),
+        ("db/README.md", include_str!("../../../tests/changelogs/flyway/README.md")),
+        (
+            "db/R__open_orders.sql",
+            include_str!("../../../tests/changelogs/flyway/R__open_orders.sql"),
+        ),
+        ("db/R__readers.sql", include_str!("../../../tests/changelogs/flyway/R__readers.sql")),
+        ("db/V10__seed.sql", include_str!("../../../tests/changelogs/flyway/V10__seed.sql")),
+        (
+            "db/V1__create_customers.sql",
+            include_str!("../../../tests/changelogs/flyway/V1__create_customers.sql"),
+        ),
+        (
+            "db/V2__index_orders.sql",
+            include_str!("../../../tests/changelogs/flyway/V2__index_orders.sql"),
+        ),
+        (
+            "db/V2__index_orders.sql.conf",
+            include_str!("../../../tests/changelogs/flyway/V2__index_orders.sql.conf"),
+        ),
+        (
+            "db/V3__templates.sql",
+            include_str!("../../../tests/changelogs/flyway/V3__templates.sql"),
+        ),
+        (
+            "db/V3__templates.sql.conf",
+            include_str!("../../../tests/changelogs/flyway/V3__templates.sql.conf"),
+        ),
+        (
+            "db/shop/U1_1__create_orders.sql",
+            include_str!("../../../tests/changelogs/flyway/shop/U1_1__create_orders.sql"),
+        ),
+        (
+            "db/shop/V1_1__create_orders.sql",
+            include_str!("../../../tests/changelogs/flyway/shop/V1_1__create_orders.sql"),
+        ),
+    ];
+
+    /// The numbers are from another program: zlib's `crc32` over the lines without their ends.
+    #[test]
+    fn the_example_has_flyways_checksums_and_order() {
+        let given = [("schema", "shop"), ("reader", "shop_reader")];
+        let all = read_all(&EXAMPLE, &given).unwrap();
+        assert!(all.warnings.is_empty());
+        let sums: Vec<_> = all
+            .changesets
+            .iter()
+            .map(|it| (it.identity.id.as_str(), it.flyway.as_ref().unwrap().checksum))
+            .collect();
+        assert_eq!(
+            sums,
+            [
+                ("1", -582_883_266),
+                ("1.1", 304_311_582),
+                ("B2", 1_244_778_302),
+                ("2", -1_155_706_962),
+                ("3", -2_121_651_257),
+                ("10", -2_025_164_430),
+                ("R__open_orders", 1_593_744_142),
+                ("R__readers", -1_145_670_331),
+            ]
+        );
+        assert_eq!(all.changesets[1].rollback, Rollback::Sql("DROP TABLE shop.orders;\n".into()));
+    }
+
     #[test]
     fn a_new_value_changes_what_repeatable_scripts_are_and_no_others() {
         let of = |value| {
