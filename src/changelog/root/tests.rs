@@ -186,6 +186,19 @@ fn rollbacks_become_one_text() {
 }
 
 #[test]
+fn a_long_file_is_whole_in_a_rollback() {
+    let long = format!("select 1;\n{}select '${{x}}';", "select 2;\n".repeat(200_000));
+    let text = "databaseChangeLog:\n- property: {name: x, value: nine}\n- changeSet:\n    id: 1\n    author: a\n    \
+                changes:\n    - sqlFile: {path: long.sql}\n    rollback:\n    - sqlFile: {path: long.sql}\n";
+    let files = Memory::of(&[("a.yaml", text), ("long.sql", &long)]);
+    let read = read_with(&files, "a.yaml").map_err(messages).unwrap();
+    let Rollback::Sql(sql) = &read.changesets[0].rollback else { panic!("no SQL") };
+    assert!(sql.starts_with("select 1;\nselect 2;") && sql.ends_with("\nselect 'nine';"));
+    let Work::Sql(text) = &read.changesets[0].changes[0].work else { panic!("no SQL") };
+    assert!(text.held.is_none() && text.len == sql.len() as u64);
+}
+
+#[test]
 fn names_that_another_quoting_would_change_are_refused() {
     let made = |strategy: &str, table: &str| {
         one(&format!("    objectQuotingStrategy: {strategy}\n    changes:\n    - dropTable: {{tableName: {table}}}\n")).is_ok()
