@@ -91,9 +91,10 @@ impl Splitter {
         self.draft.text.remove(token.start);
         if self.draft.text.ends_with(';') {
             self.outline.restart();
+        } else {
+            self.outline.take(Kind::Other, "");
+            self.draft.found(token.start);
         }
-        self.outline.take(Kind::Other, "");
-        self.draft.found(token.start);
         self.draft.mark();
         self.lexer.rewind(self.draft.text.len());
     }

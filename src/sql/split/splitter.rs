@@ -24,7 +24,7 @@ use super::{Copy, Piece, SplitError};
 ///     pieces.push(piece);
 /// }
 /// let Piece::Statement(last) = &pieces[1] else { panic!() };
-/// assert_eq!((last.text.as_str(), last.line, last.column), ("SELECT 2", 1, 14));
+/// assert_eq!((last.text.as_str(), last.line, last.column), ("SELECT 2", 1, 13));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Splitter {

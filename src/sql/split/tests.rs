@@ -54,6 +54,8 @@ fn statements_end_where_psql_ends_them() {
             vec!["CREATE FUNCTION f() BEGIN ATOMIC SELECT CASE WHEN a THEN 1 END; END", "SELECT 1"],
         ),
         ("SELECT 1 \\; SELECT 2; SELECT '\\;'", vec!["SELECT 1 ; SELECT 2", "SELECT '\\;'"]),
+        ("\\; ;\\;", vec![]),
+        ("\\; SELECT 1", vec!["; SELECT 1"]),
         ("SELECT (1; x", vec!["SELECT (1; x"]),
         ("SELECT '{}' ?| a @- b #>> '{;}';x", vec!["SELECT '{}' ?| a @- b #>> '{;}'", "x"]),
     ] {
