@@ -126,7 +126,9 @@ pub fn read(node: &Node, context: &Context<'_>) -> Result<Change, ChangelogError
     };
     let given = Given::change(node, shape)?;
     let applies = dbms_matches(given.text("dbms"));
-    let (mut checksum, mut older) = (serial::checksum(9, &given), Vec::new());
+    let text_counts =
+        !matches!(shape.name, "loadData" | "loadUpdateData" | "createView" | "createProcedure");
+    let mut checksum = if text_counts { serial::checksum(&given) } else { String::new() };
     let work = match shape.name {
         _ if !applies => Work::Nothing,
         "empty" => Work::Nothing,
@@ -145,9 +147,8 @@ pub fn read(node: &Node, context: &Context<'_>) -> Result<Change, ChangelogError
         }
         _ => Work::Statements(statements(&given)?),
     };
-    if !matches!(shape.name, "loadData" | "loadUpdateData" | "createView" | "createProcedure") {
-        older.push(serial::checksum(8, &given));
-    }
+    // The text was the same for version 8, but where files or SQL are a part of it.
+    let older = checksum.strip_prefix("9:").filter(|_| text_counts).map(|sum| format!("8:{sum}"));
     let description = description(&given);
     Ok(Change {
         kind: shape.name.to_owned(),
@@ -155,7 +156,7 @@ pub fn read(node: &Node, context: &Context<'_>) -> Result<Change, ChangelogError
         applies,
         work,
         checksum,
-        older,
+        older: older.into_iter().collect(),
         certain: true,
     })
 }

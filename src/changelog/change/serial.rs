@@ -21,53 +21,67 @@ const FORGOTTEN: [&str; 9] = [
     "remarks",
 ];
 
-/// The checksum of the text, with its version.
-pub fn checksum(version: u8, given: &Given) -> String {
-    checksum::of_text(version, &text(given))
+/// The checksum of the text.
+pub fn checksum(given: &Given) -> String {
+    checksum::of_text(9, &text(given))
 }
 
 /// `createTable:[` and so on.
 pub fn text(given: &Given) -> String {
-    format!("{}:{}", given.shape.name, object(given, given, 1))
+    let mut out = String::with_capacity(256);
+    out.push_str(given.shape.name);
+    out.push(':');
+    object(&mut out, given, given, 1);
+    out
 }
 
-fn object(change: &Given, given: &Given, depth: usize) -> String {
-    let mut lines: Vec<String> = given
+fn object(out: &mut String, change: &Given, given: &Given, depth: usize) {
+    let mut lines: Vec<_> = given
         .values()
         .filter(|(field, _)| field.counts && !forgets(change, given, field.name))
-        .filter_map(|(field, value)| line(change, given, field.name, value, depth))
+        // Only `dropColumn` can do without columns, and then says nothing of them.
+        .filter(|(_, value)| !matches!(value, Value::List(list) if list.is_empty()))
+        .map(|(field, value)| match value {
+            // It has no name there, and a bracket comes before every letter.
+            Value::Group(_) => ("", value),
+            _ => (field.name, value),
+        })
         .collect();
-    // By the name, for no two lines have the same: `=` and `[` are smaller than any letter, as in
-    // Liquibase's sorted set.
-    lines.sort_unstable();
-    let mut text = String::from("[");
-    if !lines.is_empty() {
-        text.push('\n');
-        text.push_str(&lines.join("\n"));
-        text.push('\n');
+    lines.sort_unstable_by_key(|(name, _)| *name);
+    out.push('[');
+    for (name, value) in &lines {
+        out.push('\n');
+        indent(out, depth);
+        line(out, change, given, name, value, depth);
     }
-    text.push_str(&indent(depth - 1));
-    text.push(']');
-    text
+    if !lines.is_empty() {
+        out.push('\n');
+    }
+    indent(out, depth - 1);
+    out.push(']');
 }
 
-fn line(change: &Given, given: &Given, name: &str, value: &Value, depth: usize) -> Option<String> {
-    let before = indent(depth);
-    Some(match value {
+fn line(out: &mut String, change: &Given, given: &Given, name: &str, value: &Value, depth: usize) {
+    match value {
         Value::Text(text) => {
-            format!("{before}{name}=\"{}\"", with_schema(change, given, name, text))
+            out.extend([name, "=\""]);
+            out.extend(schema_before(change, given, name));
+            out.extend([text.as_str(), "\""]);
         }
-        Value::Flag(flag) => format!("{before}{name}=\"{flag}\""),
-        Value::Group(group) => format!("{before}{}", object(change, group, depth + 1)),
-        // Only `dropColumn` can do without, and then says nothing of them.
-        Value::List(list) if list.is_empty() => return None,
+        Value::Flag(flag) => out.extend([name, if *flag { "=\"true\"" } else { "=\"false\"" }]),
+        Value::Group(group) => object(out, change, group, depth + 1),
         Value::List(list) => {
-            let inside = indent(depth + 1);
-            let items: Vec<_> =
-                list.iter().map(|item| inside.clone() + &object(change, item, depth + 2)).collect();
-            format!("{before}{name}=[\n{}\n{before}]", items.join(",\n"))
+            out.extend([name, "=["]);
+            for (at, item) in list.iter().enumerate() {
+                out.push_str(if at == 0 { "\n" } else { ",\n" });
+                indent(out, depth + 1);
+                object(out, change, item, depth + 2);
+            }
+            out.push('\n');
+            indent(out, depth);
+            out.push(']');
         }
-    })
+    }
 }
 
 fn forgets(change: &Given, given: &Given, field: &str) -> bool {
@@ -76,7 +90,7 @@ fn forgets(change: &Given, given: &Given, field: &str) -> bool {
 
 /// Where rows are written, Liquibase puts the change's schema before a sequence, and does so before
 /// it computes the checksum.
-fn with_schema(change: &Given, given: &Given, field: &str, text: &str) -> String {
+fn schema_before<'a>(change: &'a Given, given: &Given, field: &str) -> [&'a str; 2] {
     let sequence = matches!(field, "valueSequenceNext" | "valueSequenceCurrent");
     match change.text("schemaName") {
         Some(schema)
@@ -84,9 +98,9 @@ fn with_schema(change: &Given, given: &Given, field: &str, text: &str) -> String
                 && matches!(change.shape.name, "insert" | "update")
                 && takes_its_value_from(given, field) =>
         {
-            format!("{schema}.{text}")
+            [schema, "."]
         }
-        _ => text.to_owned(),
+        _ => ["", ""],
     }
 }
 
@@ -95,6 +109,8 @@ fn takes_its_value_from(column: &Given, field: &str) -> bool {
     super::value::VALUES.iter().find(|name| column.value(name).is_some()) == Some(&field)
 }
 
-fn indent(depth: usize) -> String {
-    " ".repeat(4 * depth)
+fn indent(out: &mut String, depth: usize) {
+    for _ in 0..depth {
+        out.push_str("    ");
+    }
 }

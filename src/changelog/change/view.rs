@@ -127,6 +127,6 @@ pub fn at(given: &Given, error: crate::changelog::FileError) -> ChangelogError {
 }
 
 fn sum(given: &Given, text: &str) -> String {
-    let parts = format!("{}:{}", serial::checksum(9, given), checksum::squeezed_md5(text));
+    let parts = format!("{}:{}", serial::checksum(given), checksum::squeezed_md5(text));
     checksum::of_text(9, &parts)
 }
