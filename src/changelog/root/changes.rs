@@ -258,6 +258,9 @@ pub fn missing(node: &Node, error: &files::FileError, around: &Around) -> Change
     let is_beside = matches!(error, files::FileError::Missing(_))
         && beside.is_some_and(|path| around.files.open(&path).is_ok());
     match error.hint() {
+        _ if error.path().contains("${") => {
+            found.hint("A property in it has no value; give it in `Parameters`, or define it above.")
+        }
         _ if is_beside => found.hint(
             "There is one beside the changelog; say `relativeToChangelogFile: true` to mean it.",
         ),
