@@ -344,3 +344,15 @@ fn a_plan_reads_and_writes_nothing_and_verify_tells_the_difference() {
     call("Apply").returned();
     call("Verify").returned();
 }
+
+#[test]
+fn the_readmes_changelog_runs() {
+    let readme = include_str!("../README.md");
+    let example = readme.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+    let bundle = Bundle::of(&[("a.sql", example)]);
+    let stage = with(&bundle);
+    let mut stack = stage.stack();
+    let create = stack.create(stage.properties(json!({ "Changelog": "a.sql" })));
+    stage.succeed(&mut stack, &create);
+    assert_eq!(history(&stage), "orders:EXECUTED orders-total:EXECUTED");
+}
