@@ -19,6 +19,7 @@ pub mod environment;
 pub mod http;
 pub mod instance;
 pub mod lambda;
+pub mod liquibase;
 pub mod postgres;
 pub mod processes;
 pub mod proxy;
@@ -30,6 +31,7 @@ pub mod tls;
 pub use client::{Client, Running};
 pub use cloudformation::{Behaviour, Receiver, Recorded};
 pub use lambda::{FUNCTION_ARN, Function, FunctionOptions, Invocation, Pending};
+pub use liquibase::Liquibase;
 pub use postgres::{
     ADMIN_PASSWORD, Database, MASTER, MASTER_PASSWORD, MASTER_PASSWORD_MARK, Server, Settings, Stop,
 };

@@ -1,0 +1,463 @@
+//! Liquibase and this program share a history: what one ran, the other takes as run, row for row.
+//!
+//! The changelogs are in `tests/changelogs/interop`. Each test copies them into a folder of its
+//! own, for it writes the properties beside them and edits them; Liquibase searches that folder, so
+//! that both name files alike.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use support::cluster::Run;
+use support::{
+    Client, Database, Liquibase, MASTER, MASTER_PASSWORD, MASTER_PASSWORD_MARK, Server, liquibase,
+    processes, wait_until,
+};
+
+/// A folder with the changelogs.
+struct Folder(PathBuf);
+
+/// What this program said.
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Folder {
+    fn new() -> Folder {
+        let name = format!("interop-{}", processes::unique());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let changelogs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/changelogs/interop");
+        copy(Path::new(changelogs), &folder);
+        Folder(folder)
+    }
+
+    fn liquibase<'a>(&'a self, database: &'a Database) -> Liquibase<'a> {
+        Liquibase { database, folder: &self.0 }
+    }
+
+    fn command(&self, database: &Database, command: &str, changelog: &str) -> Command {
+        let file = self.0.join(format!("{}.yaml", processes::unique()));
+        std::fs::write(&file, format!("Changelog: {changelog}\n")).unwrap();
+        let server = Server::shared();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_execute-sql"));
+        program
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("PGHOST", server.host())
+            .env("PGPORT", server.port().to_string())
+            .env("PGUSER", MASTER)
+            .env("PGPASSWORD", MASTER_PASSWORD)
+            .env("PGDATABASE", &database.name)
+            .env("PGSSLROOTCERT", server.ca_pem_path())
+            .current_dir("/")
+            .args(["--format", "json", command, "--file"])
+            .arg(file);
+        program
+    }
+
+    /// `changelog` is the value of `Changelog` as it stands in a properties file.
+    fn run(&self, database: &Database, command: &str, changelog: &str) -> Said {
+        let output = self.command(database, command, changelog).output().unwrap();
+        let Output { status, stdout, stderr } = output;
+        let (out, err) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+        assert!(!out.contains(MASTER_PASSWORD_MARK) && !err.contains(MASTER_PASSWORD_MARK));
+        Said { code: status.code(), out, err }
+    }
+
+    /// Applies, which must succeed; gives the report.
+    #[track_caller]
+    fn apply(&self, database: &Database, changelog: &str) -> Value {
+        let said = self.run(database, "apply", changelog);
+        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+        serde_json::from_str(&said.out).unwrap()
+    }
+
+    /// A database that Liquibase or another run brought up to date: nothing is planned, and
+    /// applying leaves it as it is.
+    #[track_caller]
+    fn is_up_to_date(&self, database: &Database, changelog: &str) {
+        let before = everything(database);
+        let said = self.run(database, "plan", changelog);
+        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+        let report: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(report["Steps"], Value::Array(vec![]), "{}", said.err);
+        let said = self.run(database, "verify", changelog);
+        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+        let report = self.apply(database, changelog);
+        assert_eq!(report["Changed"], false, "{report:#}");
+        assert_eq!(everything(database), before);
+    }
+
+    fn start(&self, database: &Database, changelog: &str) -> Child {
+        let mut command = self.command(database, "apply", changelog);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.0.join(name), text).unwrap();
+    }
+
+    /// Replaces words of a file that has them.
+    fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.0.join(name)).unwrap();
+        assert!(text.contains(from), "{name} has no {from:?}");
+        self.write(name, &text.replace(from, to));
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target)
+        } else {
+            drop(std::fs::copy(&path, target).unwrap())
+        }
+    }
+}
+
+fn database() -> Database {
+    Server::shared().database()
+}
+
+/// The history but for what differs from run to run: `DATEEXECUTED` and `DEPLOYMENT_ID`.
+fn history(database: &Database) -> Vec<String> {
+    let rows = database.admin().rows(
+        "SELECT id, author, filename, orderexecuted, exectype, md5sum, description, comments, tag, \
+         liquibase, contexts, labels FROM databasechangelog ORDER BY orderexecuted, id",
+    );
+    rows.iter().map(|row| format!("{row:?}")).collect()
+}
+
+/// Every column of the history.
+fn everything(database: &Database) -> Vec<Vec<Option<String>>> {
+    database.admin().rows("SELECT * FROM databasechangelog ORDER BY orderexecuted, id")
+}
+
+/// Definitions and data as `pg_dump` sees them, without our ledger and without the history's rows.
+fn dump(database: &Database) -> String {
+    let server = Server::shared();
+    let run = Run::get();
+    let output = run
+        .programs
+        .command("pg_dump", &run.folder)
+        .args(["--exclude-schema=execute_sql", "--exclude-table-data=databasechangelog*"])
+        .args(["-h", server.host(), "-p", &server.port().to_string(), "-U", MASTER, &database.name])
+        .env("PGPASSWORD", MASTER_PASSWORD)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    // `\restrict` is followed by a random word.
+    let kept = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
+    text.lines().filter(kept).collect::<Vec<_>>().join("\n")
+}
+
+/// Both ran the same, wrote the same, and made the same of it.
+#[track_caller]
+fn same(liquibase: &Database, ours: &Database) {
+    let (theirs, written) = (history(liquibase), history(ours));
+    for (theirs, ours) in theirs.iter().zip(&written) {
+        assert_eq!(theirs, ours, "left: Liquibase's");
+    }
+    assert_eq!(theirs.len(), written.len(), "{theirs:#?}\n{written:#?}");
+    let (theirs, made) = (dump(liquibase), dump(ours));
+    for (theirs, ours) in theirs.lines().zip(made.lines()) {
+        assert_eq!(theirs, ours, "left: after Liquibase");
+    }
+    assert_eq!(theirs, made, "left: after Liquibase");
+}
+
+/// The one road of most tests: each migrates a database of its own, and is then asked about the
+/// other's. `ours` is our `Changelog`, `theirs` the file that Liquibase is given.
+#[track_caller]
+fn both_ways(ours: &str, theirs: &str, expected: usize) {
+    let (folder, by_liquibase, by_us) = (Folder::new(), database(), database());
+    std::thread::scope(|scope| {
+        scope.spawn(|| folder.liquibase(&by_liquibase).update(theirs, &[]));
+        folder.apply(&by_us, ours);
+    });
+    same(&by_liquibase, &by_us);
+    assert_eq!(history(&by_us).len(), expected);
+    assert!(history(&by_us).iter().all(|row| row.contains(liquibase::VERSION)));
+    folder.is_up_to_date(&by_us, ours);
+    folder.is_up_to_date(&by_liquibase, ours);
+    let before = everything(&by_us);
+    assert_eq!(folder.liquibase(&by_us).status(theirs, &[]), Ok(()));
+    assert_eq!(everything(&by_us), before);
+}
+
+#[test]
+fn a_formatted_file_is_the_same_to_both() {
+    both_ways("formatted.sql", "formatted.sql", 56);
+}
+
+#[test]
+fn a_mixed_root_in_yaml_is_the_same_to_both() {
+    both_ways("mixed/root.yaml", "mixed/root.yaml", 42);
+}
+
+#[test]
+fn a_mixed_root_in_xml_is_the_same_to_both() {
+    both_ways("mixed/root.xml", "mixed/root.xml", 42);
+}
+
+#[test]
+fn a_folder_of_sql_files_is_the_same_to_both() {
+    both_ways("raw", "raw.yaml", 11);
+}
+
+#[test]
+fn either_goes_on_where_the_other_stopped() {
+    let (folder, whole) = (Folder::new(), database());
+    let (theirs_first, ours_first) = (database(), database());
+    let root = "mixed/root.yaml";
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = format!("--changelog-file={root}");
+            folder.liquibase(&theirs_first).must(&["update-to-tag", &file, "--tag=half"]);
+        });
+        folder.apply(&whole, root);
+        folder.apply(&ours_first, &format!("{{Path: {root}, ToTag: half}}"));
+    });
+    assert_eq!(history(&theirs_first), history(&ours_first));
+    let half = history(&ours_first).len();
+    assert!(half > 20 && half < history(&whole).len(), "{half}");
+    assert_eq!(dump(&theirs_first), dump(&ours_first));
+
+    folder.apply(&theirs_first, root);
+    let said = folder.liquibase(&ours_first).update(root, &[]);
+    assert!(said.contains(&format!("Previously run: {:>16}", half)), "{said}");
+    same(&whole, &theirs_first);
+    same(&whole, &ours_first);
+}
+
+#[test]
+fn contexts_and_labels_choose_the_same_changesets() {
+    let (folder, by_liquibase, by_us) = (Folder::new(), database(), database());
+    let chosen = ["--contexts=prod,own,all", "--label-filter=one or (nested and !deeper)"];
+    folder.liquibase(&by_liquibase).update("small/selection.yaml", &chosen);
+    let ours = "{Path: small/selection.yaml, Contexts: 'prod,own,all', \
+                Labels: 'one or (nested and !deeper)'}";
+    folder.apply(&by_us, ours);
+    same(&by_liquibase, &by_us);
+    folder.is_up_to_date(&by_us, ours);
+    // A list is the same as a text with commas; without a choice everything else runs.
+    folder.is_up_to_date(&by_us, &ours.replace("'prod,own,all'", "[prod, own, all]"));
+    let before = history(&by_us).len();
+    folder.apply(&by_us, "small/selection.yaml");
+    assert!(history(&by_us).len() > before);
+}
+
+#[test]
+fn what_runs_again_leaves_the_same_rows_and_an_edit_is_refused_by_both() {
+    let (folder, one, other) = (Folder::new(), database(), database());
+    let file = "small/rerun.sql";
+    folder.liquibase(&one).update(file, &[]);
+    folder.apply(&other, file);
+    same(&one, &other);
+
+    folder.edit(file, "'on change, version 1'", "'on change, version 2'");
+    folder.liquibase(&one).update(file, &[]);
+    folder.apply(&other, file);
+    same(&one, &other);
+    assert!(history(&one).iter().any(|row| row.contains("RERAN")));
+
+    // Each goes on in the other's database.
+    folder.apply(&one, file);
+    folder.liquibase(&other).update(file, &[]);
+    same(&other, &one);
+
+    folder.edit(file, "VALUES ('plain')", "VALUES ('edited')");
+    let before = [everything(&one), everything(&other)];
+    for command in ["plan", "apply", "verify"] {
+        let said = folder.run(&other, command, file);
+        assert_eq!(said.code, Some(1), "{command}: {}{}", said.out, said.err);
+        let text = said.out + &said.err;
+        assert!(text.contains("run:plain") && text.contains(file), "{command}: {text}");
+    }
+    let said = folder.liquibase(&one).run(&["update", &format!("--changelog-file={file}")]);
+    assert!(!said.ok && said.text.contains("but is now"), "{}", said.text);
+    assert_eq!([everything(&one), everything(&other)], before);
+}
+
+#[test]
+fn an_empty_last_changeset_is_stored_as_by_liquibase() {
+    let (folder, by_liquibase, by_us) = (Folder::new(), database(), database());
+    folder.liquibase(&by_liquibase).update("small/empty-last.sql", &[]);
+    folder.apply(&by_us, "small/empty-last.sql");
+    same(&by_liquibase, &by_us);
+}
+
+/// A history as Liquibase 4.4 left it: sums of version 8, one row without a sum.
+fn old_history(database: &Database) {
+    let of_sql = |sql: &str| {
+        let sql = sql.replace('\'', "''");
+        format!("'8:' || md5('8:' || md5('null:true:true:{sql}') || ':')")
+    };
+    let client = database.master();
+    client.exec(
+        "CREATE TABLE databasechangelog (id varchar(255) NOT NULL, author varchar(255) NOT NULL, \
+         filename varchar(255) NOT NULL, dateexecuted timestamp NOT NULL, orderexecuted int NOT NULL, \
+         exectype varchar(10) NOT NULL, md5sum varchar(35), description varchar(255), \
+         comments varchar(255), tag varchar(255), liquibase varchar(20), contexts varchar(255), \
+         labels varchar(255), deployment_id varchar(10)); \
+         CREATE TABLE databasechangeloglock (id int NOT NULL PRIMARY KEY, locked boolean NOT NULL, \
+         lockgranted timestamp, lockedby varchar(255)); \
+         INSERT INTO databasechangeloglock VALUES (1, false)",
+    );
+    let rows = [
+        ("one", Some(of_sql("CREATE TABLE no_such (a int); CREATE TABLE neither (a int)"))),
+        ("two", Some(of_sql("INSERT INTO no_such VALUES (1)"))),
+        ("none", None),
+        ("moved", Some(of_sql("SELECT 'a b'"))),
+    ];
+    for (order, (id, sum)) in rows.iter().enumerate() {
+        let sum = sum.as_deref().unwrap_or("NULL");
+        client.exec(&format!(
+            "INSERT INTO databasechangelog VALUES ('{id}', 'old', 'old.sql', '2021-02-03 04:05:06', \
+             {}, 'EXECUTED', {sum}, 'sql', '', NULL, '4.4.0', NULL, NULL, '1612325106')",
+            order + 1
+        ));
+    }
+}
+
+#[test]
+fn a_history_of_an_older_liquibase_is_adopted_and_nothing_runs() {
+    let (folder, one, other) = (Folder::new(), database(), database());
+    folder.write(
+        "old.sql",
+        "--liquibase formatted sql\n\n\
+         --changeset old:one\nCREATE TABLE no_such (a int);\n\n  CREATE\tTABLE neither (a int)\n\n\
+         --changeset old:two\nINSERT INTO no_such VALUES (1)\n\
+         --changeset old:none\nINSERT INTO no_such VALUES (2);\n\
+         --changeset old:moved\nSELECT   'a  b'\n",
+    );
+    for database in [&one, &other] {
+        old_history(database);
+    }
+    let before = dump(&one);
+    // The sums above are Liquibase's own, or it would refuse.
+    let said = folder.liquibase(&one).update("old.sql", &[]);
+    assert!(said.contains("Previously run:               4"), "{said}");
+    folder.apply(&other, "old.sql");
+    folder.is_up_to_date(&other, "old.sql");
+    assert_eq!(dump(&other), before);
+    let unsummed = |database: &Database| {
+        let sql = "SELECT id, orderexecuted, exectype, dateexecuted, liquibase, deployment_id \
+                   FROM databasechangelog ORDER BY orderexecuted";
+        database.admin().rows(sql)
+    };
+    assert_eq!(unsummed(&other), unsummed(&one));
+    // It takes what became of the sums, whether they were brought up to its version or left.
+    assert_eq!(folder.liquibase(&other).status("old.sql", &[]), Ok(()));
+
+    folder.edit("old.sql", "INSERT INTO no_such VALUES (1)", "INSERT INTO no_such VALUES (3)");
+    let said = folder.run(&other, "apply", "old.sql");
+    assert_eq!(said.code, Some(1), "{}{}", said.out, said.err);
+}
+
+/// A changeset that waits for the test: it takes a lock that the test holds.
+const WAITING: &str = "--liquibase formatted sql\n\
+    --changeset wait:1\nCREATE TABLE before (a int);\n\
+    --changeset wait:2\nSELECT pg_advisory_lock(4711);\nSELECT pg_advisory_unlock(4711);\n\
+    --changeset wait:3\nCREATE TABLE after (a int);\n";
+
+/// Holds what [`WAITING`] waits for, as long as it lives.
+fn gate(database: &Database) -> Client {
+    let client = database.admin();
+    client.exec("SELECT pg_advisory_lock(4711)");
+    client
+}
+
+/// The sessions that wait at the gate.
+fn waiting(database: &Database) -> Vec<i32> {
+    let rows = database.admin().rows(
+        "SELECT l.pid FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
+         WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objid = 4711 \
+         AND NOT l.granted",
+    );
+    rows.iter().map(|row| row[0].as_ref().unwrap().parse().unwrap()).collect()
+}
+
+fn locked_by(database: &Database) -> Option<String> {
+    let sql = "SELECT lockedby FROM databasechangeloglock WHERE id = 1 AND locked";
+    database.admin().rows(sql).first().map(|row| row[0].clone().unwrap())
+}
+
+#[test]
+fn liquibase_waits_while_we_run() {
+    let (folder, database) = (Folder::new(), database());
+    folder.write("wait.sql", WAITING);
+    let gate = gate(&database);
+    let ours = folder.start(&database, "wait.sql");
+    wait_until("our changeset waits", || !waiting(&database).is_empty());
+    assert!(locked_by(&database).is_some());
+    let liquibase = folder.liquibase(&database);
+    let file = "--changelog-file=wait.sql";
+    let theirs = liquibase.start(&["--changelog-lock-poll-rate=1", "update", file]);
+    theirs.wait_for("Waiting for changelog lock");
+    drop(gate);
+    let output = ours.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = theirs.wait();
+    assert!(said.ok, "{}", said.text);
+    assert_eq!(history(&database).len(), 3);
+    assert_eq!(locked_by(&database), None);
+}
+
+#[test]
+fn we_wait_while_liquibase_runs() {
+    let (folder, database) = (Folder::new(), database());
+    folder.write("wait.sql", WAITING);
+    let gate = gate(&database);
+    let liquibase = folder.liquibase(&database);
+    let theirs = liquibase.start(&["update", "--changelog-file=wait.sql"]);
+    wait_until("Liquibase's changeset waits", || !waiting(&database).is_empty());
+    let holder = locked_by(&database).unwrap();
+    let ours = folder.start(&database, "wait.sql");
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                    AND application_name LIKE 'execute-sql%'";
+    wait_until("we are there", || database.admin().value(sessions) != "0");
+    assert_eq!(locked_by(&database), Some(holder));
+    drop(gate);
+    let said = theirs.wait();
+    assert!(said.ok, "{}", said.text);
+    let output = ours.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(history(&database).len(), 3);
+    assert_eq!(locked_by(&database), None);
+    folder.is_up_to_date(&database, "wait.sql");
+}
+
+#[test]
+fn the_lock_row_of_our_own_killed_run_is_taken_over() {
+    let (folder, database) = (Folder::new(), database());
+    folder.write("wait.sql", WAITING);
+    let gate = gate(&database);
+    let mut killed = folder.start(&database, "wait.sql");
+    wait_until("our changeset waits", || !waiting(&database).is_empty());
+    let pid = waiting(&database)[0];
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(locked_by(&database).is_some(), "the row is left, as by any runner that dies");
+    database.admin().exec(&format!("SELECT pg_terminate_backend({pid}, 60000)"));
+    drop(gate);
+    folder.apply(&database, "wait.sql");
+    assert_eq!(history(&database).len(), 3);
+    assert_eq!(locked_by(&database), None);
+}
