@@ -30,6 +30,16 @@ impl Aws {
         Self { https, config: OnceCell::new() }
     }
 
+    /// With a configuration that somebody made.
+    pub fn of(https: Arc<Https>, config: SdkConfig) -> Self {
+        Self { https, config: OnceCell::new_with(Some(config)) }
+    }
+
+    /// The client for what has no SDK here.
+    pub fn https(&self) -> &Https {
+        &self.https
+    }
+
     /// The configuration.
     pub async fn config(&self) -> &SdkConfig {
         self.config.get_or_init(|| Box::pin(load(self.https.clone()))).await

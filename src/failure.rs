@@ -6,6 +6,8 @@
 //! type and SQLSTATE, never by their text.
 
 use crate::apply::ApplyError;
+use crate::apply::changesets::ChangesetError;
+use crate::changelog::ChangelogError;
 use crate::inspect::InspectError;
 use crate::ledger;
 use crate::plan::{Plan, PlanError};
@@ -13,6 +15,7 @@ use crate::postgres::{ConnectError, SqlError};
 use crate::request::RequestError;
 use crate::request::value::PropertyError;
 use crate::secrets::SecretError;
+use crate::source::SourceError;
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +32,12 @@ pub enum Failure {
     /// The login could not be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The changelog's files are not to be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The changelog cannot be understood.
+    #[error("{}", ChangelogError::listed(.0))]
+    Changelog(Vec<ChangelogError>),
     /// There is no session.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -41,6 +50,20 @@ pub enum Failure {
     /// A step failed.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// A changeset failed.
+    #[error(transparent)]
+    Changeset(#[from] ChangesetError),
+    /// Somebody holds Liquibase's lock.
+    #[error("{table} is held by {holder}")]
+    LiquibaseLocked {
+        /// The lock table.
+        table: String,
+        /// Its `LOCKEDBY` and `LOCKGRANTED`.
+        holder: String,
+    },
+    /// Another program wrote the history while this one waited for its lock.
+    #[error("the history of changesets was written by another program")]
+    HistoryMoved,
     /// The ledger could not be written.
     #[error("writing the ledger (schema `execute_sql`) failed: {0}")]
     Ledger(#[source] SqlError),
@@ -66,6 +89,12 @@ pub enum Failure {
         /// Its process and application name.
         holder: Option<String>,
     },
+    /// A pooler stands between.
+    #[error(
+        "a connection pooler stands before database `{0}`: the session does not keep the settings \
+         that it was started with"
+    )]
+    Pooler(String),
     /// The server takes no writes.
     #[error("`{0}` is a reader, or still becoming the writer")]
     Reader(String),
@@ -77,6 +106,12 @@ pub enum Failure {
 fn joined(errors: &[PropertyError]) -> String {
     let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
     texts.join("; ")
+}
+
+impl From<Vec<ChangelogError>> for Failure {
+    fn from(errors: Vec<ChangelogError>) -> Self {
+        Self::Changelog(errors)
+    }
 }
 
 fn held_by(holder: Option<&str>) -> String {
@@ -93,6 +128,7 @@ impl Failure {
             }
             Self::Properties(_) | Self::Gone | Self::Superseded => return None,
             Self::Secret(error) => error.hint(),
+            Self::Source(error) => return error.hint(),
             Self::Connect(error) => return error.hint(),
             Self::Inspect(InspectError::Sql(error))
                 if error.sqlstate.as_deref() == Some("42501") =>
@@ -109,9 +145,19 @@ impl Failure {
             }
             Self::Plan(error) => return error.hint().map(str::to_owned),
             Self::Apply(error) => return error.hint(),
+            Self::Changeset(error) => return error.hint(),
+            Self::Changelog(errors) => return errors.first().and_then(|it| it.hint.clone()),
+            Self::LiquibaseLocked { .. } => {
+                "If no Liquibase runs any more, run its `release-locks` command and deploy again."
+            }
+            Self::HistoryMoved => "Deploy again.",
             Self::Differs(_) => "Deploy with `Mode: Apply`, or look at what changed the database.",
             Self::Deadline(_) => "Raise the function's timeout and `ServiceTimeout`.",
             Self::Locked { .. } => "Wait for it to end, or end its session, and deploy again.",
+            Self::Pooler(_) => {
+                "Name the server's own host and port; PgBouncer and RDS Proxy hand sessions around, \
+                 and locks with them."
+            }
             Self::Reader(_) => "Name the writer (cluster) endpoint.",
         };
         Some(hint.to_owned())
@@ -124,7 +170,8 @@ impl Failure {
             Self::Inspect(InspectError::Sql(error)) => error.heals(),
             Self::Ledger(error) => error.heals() || error.is_catalog_race(),
             Self::Apply(error) => error.heals(),
-            Self::Reader(_) => true,
+            Self::Changeset(error) => error.sql().is_some_and(SqlError::heals),
+            Self::Reader(_) | Self::HistoryMoved => true,
             _ => false,
         }
     }
@@ -139,6 +186,7 @@ impl Failure {
         match self {
             Self::Connect(ConnectError::Refused(_, error)) => error.sqlstate.as_deref(),
             Self::Apply(error) => error.source.sqlstate.as_deref(),
+            Self::Changeset(error) => error.sql()?.sqlstate.as_deref(),
             Self::Ledger(error) | Self::Inspect(InspectError::Sql(error)) => {
                 error.sqlstate.as_deref()
             }
@@ -153,19 +201,22 @@ impl Failure {
             Self::Properties(_) => "PermanentInvalidProperties",
             Self::Secret(error) if error.heals() => "RetryableSecretUnavailable",
             Self::Secret(_) => "PermanentSecret",
+            Self::Source(error) if error.heals() => "RetryableSourceUnavailable",
+            Self::Source(_) => "PermanentSource",
             Self::Connect(error) if error.heals() => "RetryableServerUnavailable",
-            Self::Connect(_) => "PermanentConnection",
+            Self::Connect(_) | Self::Pooler(_) => "PermanentConnection",
             Self::Plan(_) => "PermanentPlan",
             Self::Differs(_) => "PermanentDiffers",
             Self::Gone | Self::Superseded => "PermanentSuperseded",
             Self::Deadline(_) => "RetryableDeadline",
-            Self::Locked { .. } => "RetryableLocked",
+            Self::Changelog(_) => "PermanentChangelog",
+            Self::Locked { .. } | Self::LiquibaseLocked { .. } => "RetryableLocked",
             Self::Reader(_) => "RetryableReader",
             Self::Internal(_) => "PermanentInternal",
-            Self::Inspect(_) | Self::Apply(_) | Self::Ledger(_) if self.heals() => {
-                "RetryableDatabase"
+            Self::HistoryMoved => "RetryableDatabase",
+            Self::Inspect(_) | Self::Apply(_) | Self::Changeset(_) | Self::Ledger(_) => {
+                if self.heals() { "RetryableDatabase" } else { "PermanentDatabase" }
             }
-            Self::Inspect(_) | Self::Apply(_) | Self::Ledger(_) => "PermanentDatabase",
         }
     }
 

@@ -168,6 +168,7 @@ impl Job<'_> {
             ids: &invocation.ids,
             physical_id: invocation.physical_id.clone(),
             properties_sha256: invocation.properties_sha256.clone(),
+            rehearse: false,
             trigger: match invocation.action {
                 Action::Deprovision => Trigger::Stack(RequestType::Delete),
                 _ => Trigger::Call,
@@ -334,6 +335,7 @@ async fn fulfil(
         },
         properties_sha256: request.properties_sha256(),
         trigger: Trigger::Stack(request.kind),
+        rehearse: false,
         event_at: request.event_at,
         labels: Labels::default(),
         started: started.into_std(),

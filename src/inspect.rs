@@ -1,4 +1,5 @@
-//! Reads the state of a database: catalog and ledger, in at most two round trips.
+//! Reads the state of a database: catalog and ledger, in at most two round trips, and one more for
+//! the history of a changelog.
 //!
 //! The first question is the cheap one and assumes that there is a ledger. Only
 //! if there is none, or if the plan depends on what the server offers, a second
@@ -8,9 +9,11 @@
 //! has just begun every function, type and table costs a look into the catalog, so
 //! they are few, and what can be computed here is.
 
+pub mod history;
+
 use std::collections::BTreeMap;
 
-use crate::desired::Extension;
+use crate::desired::{Changelog, Extension};
 use crate::ident::Identifier;
 use crate::observed::{
     Installed, Kind, Ledger, Object, Observed, Origin, Server, Status, StoredRequest, Tombstone,
@@ -41,6 +44,8 @@ pub struct Question<'a> {
     pub removing: bool,
     /// Whether it matters if the resource was like this before.
     pub returning: bool,
+    /// The changelog whose history is asked for.
+    pub changelog: Option<&'a Changelog>,
 }
 
 impl Question<'_> {
@@ -80,6 +85,14 @@ pub enum InspectError {
 
 /// Looks.
 pub async fn observe(session: &Session, question: &Question<'_>) -> Result<Answer, InspectError> {
+    let mut answer = catalog(session, question).await?;
+    if let (Some(changelog), Some(history)) = (question.changelog, &mut answer.observed.history) {
+        history::rows(session, changelog, history).await?;
+    }
+    Ok(answer)
+}
+
+async fn catalog(session: &Session, question: &Question<'_>) -> Result<Answer, InspectError> {
     const UNDEFINED_TABLE: &str = "42P01";
     let cheap = ask(session, question, true, false).await;
     let has_ledger = match cheap {
@@ -110,6 +123,7 @@ async fn ask(
 ) -> Result<Answer, InspectError> {
     let mut sql = format!("{};\n{SERVER};\n{INSTALLED};\n", question.first);
     sql += &schemas(question, with_ledger);
+    sql += &question.changelog.map(history::tables).unwrap_or_default();
     if with_ledger {
         sql += &ledger(question);
     }
@@ -133,7 +147,8 @@ async fn ask(
 
 const SERVER: &str = "SELECT 'server', current_setting('server_version'), \
     current_setting('server_version_num'), current_database(), current_user, \
-    pg_is_in_recovery(), extract(epoch FROM clock_timestamp())";
+    pg_is_in_recovery(), extract(epoch FROM clock_timestamp()), \
+    current_setting('idle_in_transaction_session_timeout') = '1min'";
 
 const INSTALLED: &str = "SELECT 'extension', extname, extversion, extnamespace::regnamespace, \
     oid, extrelocatable FROM pg_extension";
@@ -211,6 +226,7 @@ fn read_row(observed: &mut Observed, row: &Row) -> Result<bool, InspectError> {
                 role: row.text(4)?,
                 in_recovery: row.flag(5)?,
                 now: row.number(6)?,
+                is_ours: row.flag(7)?,
             };
         }
         "extension" => {
@@ -271,6 +287,7 @@ fn read_row(observed: &mut Observed, row: &Row) -> Result<bool, InspectError> {
             });
         }
         "returning" => ledger.returning = true,
+        "history" => observed.history = Some(history::read_tables(&row)?),
         "offered" => observed.offered = Some(row.json(1)?),
         _ => return Ok(false),
     }

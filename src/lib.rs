@@ -29,6 +29,7 @@
 //! | [`observed`] | what is there |
 //! | [`plan`] | the steps between the two; what a Delete may remove |
 //! | [`ledger`] | the tables that remember, as statements |
+//! | [`history`] | Liquibase's tables, as statements |
 //! | [`outcome`], [`response`] | what was done; the JSON that CloudFormation accepts |
 //! | [`failure`], [`hint`] | what went wrong, and what to do about it |
 //!
@@ -87,6 +88,7 @@ pub mod engine;
 pub mod failure;
 pub mod handler;
 pub mod hint;
+pub mod history;
 pub mod ident;
 pub mod inspect;
 pub mod invocation;

@@ -63,6 +63,27 @@ pub async fn end_others(
     Ok(count.and_then(|it| it.parse().ok()).unwrap_or_default())
 }
 
+/// Ends the sessions that an earlier delivery of this very request left; gives how many there were.
+///
+/// One that lives comes back and waits its turn; one whose function was killed or frozen would hold
+/// the lock until the server finds out.
+pub async fn end_predecessors(
+    session: &Session,
+    stack_id: &str,
+    logical_id: &str,
+    request_id: &str,
+) -> Result<u32, SqlError> {
+    let count = session
+        .value(&format!(
+            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid() \
+             AND application_name = {}",
+            literal(&application_name(stack_id, logical_id, request_id)),
+        ))
+        .await?;
+    Ok(count.and_then(|it| it.parse().ok()).unwrap_or_default())
+}
+
 /// How many such sessions there still are.
 pub async fn count_others(
     session: &Session,

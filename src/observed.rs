@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::changelog::flyway;
+
 /// One database at one moment.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Observed {
@@ -24,6 +26,64 @@ pub struct Observed {
     /// What the ledger knows of this resource; `None` where there is no ledger.
     #[serde(default)]
     pub ledger: Option<Ledger>,
+    /// Which changesets ran; read only where there is a changelog.
+    #[serde(skip)]
+    pub history: Option<History>,
+}
+
+/// Which changesets ran, as Liquibase's tables, Flyway's, and the ledger tell it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    /// The schema that the tables are in, or will be.
+    pub schema: String,
+    /// Whether there is a history table.
+    pub exists: bool,
+    /// Whether there is a lock table.
+    pub has_lock_table: bool,
+    /// Who holds Liquibase's lock, and since when, if anybody does.
+    pub locked_by: Option<String>,
+    /// Whether the ledger has its table of changesets.
+    pub has_ledger: bool,
+    /// Oldest first.
+    pub rows: Vec<HistoryRow>,
+    /// The rows of `flyway_schema_history`; `None` where there is no such table.
+    pub flyway: Option<Vec<flyway::Row>>,
+    /// Changesets that were begun outside of a transaction and did not end.
+    pub interrupted: Vec<Interrupted>,
+}
+
+/// One row of `databasechangelog`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryRow {
+    /// `ID`.
+    pub id: String,
+    /// `AUTHOR`.
+    pub author: String,
+    /// `FILENAME`.
+    pub path: String,
+    /// `MD5SUM`.
+    pub checksum: Option<String>,
+    /// `ORDEREXECUTED`.
+    pub order: i32,
+    /// `TAG`.
+    pub tag: Option<String>,
+}
+
+/// A changeset that was begun statement by statement and did not end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interrupted {
+    /// `ID`.
+    pub id: String,
+    /// `AUTHOR`.
+    pub author: String,
+    /// `FILENAME`.
+    pub path: String,
+    /// How many of its statements stand.
+    pub done: usize,
+    /// SHA-256 of those statements, in hex.
+    pub done_sha256: String,
+    /// Whether the next one was sent, and nobody knows if it ran.
+    pub doubtful: bool,
 }
 
 /// The server and our session on it.
@@ -41,6 +101,10 @@ pub struct Server {
     pub in_recovery: bool,
     /// The server's clock in seconds since 1970, with fractions.
     pub now: f64,
+    /// Whether the session has the settings that it was started with. A pooler that hands sessions
+    /// around drops them, and with them the lock would not hold.
+    #[serde(default = "yes")]
+    pub is_ours: bool,
 }
 
 /// An installed extension.
@@ -215,6 +279,10 @@ pub struct Tombstone {
     pub event_at: Option<u64>,
     /// When it was written, by the server's clock.
     pub written_at: f64,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// PostgreSQL's aggregates give `null` for no rows.

@@ -20,6 +20,30 @@ pub struct Outcome {
     pub changed: bool,
     /// What was, or would be, changed.
     pub plan: Plan,
+    /// What came of trying the plan's changesets out.
+    pub rehearsal: Vec<Rehearsed>,
+}
+
+/// What came of the rehearsal of one changeset.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Rehearsed {
+    /// `author:id`.
+    pub changeset: String,
+    /// `file:line`.
+    pub at: String,
+    /// How it ended: `ran`, `skipped`, `failed` or `left out`.
+    pub result: &'static str,
+    /// Why, if it did not just run.
+    pub message: Option<String>,
+    /// How long it took.
+    pub duration_ms: u128,
+    /// How many rows its statements wrote or gave.
+    pub rows: u64,
+    /// Locks that keep others waiting, on what was there before: `AccessExclusiveLock on orders (8 kB)`.
+    pub locks: Vec<String>,
+    /// Tables that were written anew.
+    pub rewritten: Vec<String>,
 }
 
 impl Outcome {
@@ -34,6 +58,7 @@ impl Outcome {
 const MAX_EXTENSIONS: usize = 400;
 const MAX_PLAN: usize = 500;
 const MAX_NAME: usize = 80;
+const MAX_CHANGESET: usize = 200;
 
 /// Everything that `Data` is made of.
 #[derive(Debug)]
@@ -46,6 +71,10 @@ pub struct Facts<'a> {
     pub plan: &'a Plan,
     /// Whether it was.
     pub changed: bool,
+    /// How many changesets this run applied.
+    pub changesets: usize,
+    /// `author:id` of the newest one in the history.
+    pub last_changeset: Option<String>,
     /// From the request to the answer, in milliseconds.
     pub duration_ms: u128,
 }
@@ -59,8 +88,11 @@ pub fn data(facts: &Facts<'_>) -> BTreeMap<String, String> {
         ("Changed", facts.changed.to_string()),
         ("ExtensionsBefore", listed(&versions(&facts.before.installed), ",", MAX_EXTENSIONS)),
         ("ExtensionsAfter", listed(&versions(facts.after), ",", MAX_EXTENSIONS)),
-        ("ChangesetsApplied", "0".to_owned()),
-        ("LastChangeset", String::new()),
+        ("ChangesetsApplied", facts.changesets.to_string()),
+        (
+            "LastChangeset",
+            fitted(facts.last_changeset.as_deref().unwrap_or_default(), MAX_CHANGESET),
+        ),
         ("SchemaFingerprint", String::new()),
         ("Tenants", "0".to_owned()),
         ("Plan", listed(&steps, "; ", MAX_PLAN)),

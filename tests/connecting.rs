@@ -272,3 +272,14 @@ fn a_secret_store_that_does_not_answer_ends_in_an_answer() {
     let reason = stage.refused(json!({ "Mode": "Plan" }));
     assert!(reason.contains("secret"), "{reason}");
 }
+
+#[test]
+fn a_pooler_that_hands_sessions_around_is_named() {
+    let stage = Stage::new();
+    let port = support::pooler::start(format!("127.0.0.1:{}", Server::shared().port()));
+    let through = |connection| stage.refused(json!({ "Connection": connection }));
+    let reason = through(json!({ "Host": "127.0.0.1", "Port": port, "SslMode": "disable" }));
+    assert!(reason.starts_with("a connection pooler stands before database"), "{reason}");
+    let reason = through(json!({ "Host": "app.proxy-abc.eu-west-1.rds.amazonaws.com" }));
+    assert!(reason.contains("is an RDS Proxy"), "{reason}");
+}

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use execute_sql::commands::cli::Cli;
-use execute_sql::request::properties;
+use execute_sql::request::{changelog, properties};
 use serde_json::{Map, Value};
 
 const README: &str = include_str!("../README.md");
@@ -45,7 +45,8 @@ fn the_plain_call_is_understood() {
 
 #[test]
 fn every_property_is_in_the_reference() {
-    for name in properties::KNOWN.iter().chain(&properties::CONNECTION_KEYS) {
+    let keys = properties::CONNECTION_KEYS.iter().chain(&changelog::KEYS);
+    for name in properties::KNOWN.iter().chain(keys) {
         assert!(README.contains(&format!("`{name}`")), "{name} is not in the README");
     }
 }

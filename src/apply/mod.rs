@@ -1,16 +1,17 @@
-//! Carries out a plan: one transaction, step by step, with no choices left to make.
+//! Carries out a plan, step by step, with no choices left to make.
 //!
-//! Every step is guarded: before it runs the server checks that no Delete came
+//! Steps run in one transaction; [`changesets`] have theirs. Every step is guarded: before it runs the server checks that no Delete came
 //! meanwhile and that the transaction is still ours. A step that fails undoes
 //! all of them. The caller writes the ledger and commits, so that what was done
 //! and the memory of it are one.
+
+pub mod changesets;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Instant;
 
 use crate::budget::Budget;
-use crate::inspect;
 use crate::ledger::{AuditRow, Entry};
 use crate::observed::{Installed, Kind};
 use crate::plan::ownership::{Left, Why};
@@ -85,7 +86,13 @@ impl ApplyError {
     }
 }
 
-/// Runs `steps` in a transaction that it begins and leaves open.
+/// Begins the transaction that steps run in.
+pub async fn begin(session: &Session, entry: &Entry<'_>) -> Result<(), ApplyError> {
+    let begun = session.run(&entry.begin()).await;
+    begun.map(drop).map_err(|source| ApplyError::outside(0, source))
+}
+
+/// Runs `steps` in the transaction at hand and leaves it open.
 pub async fn run(
     session: &Session,
     entry: &Entry<'_>,
@@ -94,8 +101,6 @@ pub async fn run(
     budget: &Budget,
 ) -> Result<Applied, ApplyError> {
     let mut applied = Applied::default();
-    let begun = session.run(&entry.begin()).await;
-    begun.map_err(|source| ApplyError::outside(0, source))?;
     for (undone, step) in steps.iter().enumerate() {
         let shown = step.to_string();
         budget.doing(format!("running `{shown}`"));
@@ -118,8 +123,6 @@ pub async fn run(
         applied.left.extend(left);
         applied.created.extend(created(step));
     }
-    let after = inspect::installed(session).await;
-    applied.after = after.map_err(|source| ApplyError::outside(steps.len(), source))?;
     Ok(applied)
 }
 
@@ -163,6 +166,11 @@ async fn carry_out(session: &Session, step: &Step) -> Result<Option<Left>, SqlEr
             session.run(sql).await?;
             // What a statement sets must not change how the next one is understood.
             session.run("RESET SESSION AUTHORIZATION; RESET ROLE; RESET search_path").await?;
+        }
+        Step::RecordChecksums { .. }
+        | Step::RecordChangesets { .. }
+        | Step::RunChangeset { .. } => {
+            return Err(SqlError::unexpected("a changeset is no step of a transaction".into()));
         }
         Step::DropExtension { name, oid } => {
             let look = format!(

@@ -29,7 +29,9 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match &cli.command {
-            Command::Plan { source } => commands::plan(source, cli.format).await,
+            Command::Plan { source, rehearse } => {
+                commands::plan(source, *rehearse, cli.format).await
+            }
             Command::Apply { source, run } => commands::apply(source, run, cli.format).await,
             Command::Verify { source } => commands::verify(source, cli.format).await,
             Command::Invoke { event, timeout, function_arn } => {

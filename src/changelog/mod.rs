@@ -15,15 +15,23 @@ pub mod formatted;
 pub mod plain;
 pub mod precondition;
 pub mod properties;
+mod read;
 pub mod root;
 pub mod text;
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::request::hex;
 
 pub use change::{Change, Work};
 pub use files::{FileError, Files};
 pub use precondition::Preconditions;
 pub use properties::Properties;
+pub use read::read;
 pub use text::Text;
 
 /// The database's short name in `dbms` attributes.
@@ -40,6 +48,15 @@ pub struct Changelog {
     pub preconditions: Vec<Preconditions>,
     /// What was understood otherwise than the author may have meant.
     pub warnings: Vec<String>,
+}
+
+/// A changelog that was read, and the files that its long texts are read from again.
+#[derive(Clone)]
+pub struct Loaded {
+    /// The changesets.
+    pub changelog: Changelog,
+    /// The files.
+    pub files: Arc<dyn Files>,
 }
 
 /// Whose rules a changelog follows.
@@ -103,6 +120,33 @@ pub struct Changeset {
     pub checksum: checksum::Checksum,
     /// What Flyway's history knows of it; only with [`Style::Flyway`].
     pub flyway: Option<flyway::Script>,
+}
+
+impl Changeset {
+    /// Its whole text, unless a part of it is too long to hold.
+    pub fn content(&self) -> Option<Cow<'_, str>> {
+        if let [Change { work: Work::Sql(text), .. }] = self.changes.as_slice() {
+            return text.held.as_deref().map(Cow::Borrowed);
+        }
+        let parts: Option<Vec<_>> = self.changes.iter().map(Change::content).collect();
+        Some(Cow::Owned(parts?.join(";\n")))
+    }
+
+    /// SHA-256 of its text, in hex.
+    pub fn sha256(&self) -> String {
+        if let [Change { work: Work::Sql(text), .. }] = self.changes.as_slice() {
+            return text.sha256.clone();
+        }
+        let mut hash = Sha256::new();
+        for change in &self.changes {
+            match &change.work {
+                Work::Sql(text) => hash.update(&text.sha256),
+                _ => hash.update(change.content().unwrap_or_default().as_bytes()),
+            }
+            hash.update([0]);
+        }
+        hex(&hash.finalize())
+    }
 }
 
 /// When a changeset counts.
@@ -199,6 +243,16 @@ impl ChangelogError {
     /// An error at a line.
     pub fn at(place: &Place, what: impl Into<String>) -> Self {
         Self { place: place.clone(), what: what.into(), hint: None }
+    }
+
+    /// The first of several, and how many more there are.
+    pub fn listed(errors: &[Self]) -> String {
+        const SHOWN: usize = 5;
+        let mut texts: Vec<_> = errors.iter().take(SHOWN).map(ToString::to_string).collect();
+        if errors.len() > SHOWN {
+            texts.push(format!("and {} more", errors.len() - SHOWN));
+        }
+        texts.join("; ")
     }
 
     /// The same with advice.

@@ -3,9 +3,12 @@
 //! A small text is held; a large one is read again when it runs, so that a
 //! file of any size takes the same memory.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
 use super::checksum::hex;
+use super::flyway::{self, Placeholders};
 use super::{ChangelogError, Files, Place};
 
 /// A text longer than this (in bytes) is not held.
@@ -47,6 +50,13 @@ pub enum Source {
         /// The file.
         path: String,
     },
+    /// A whole script of Flyway's, its placeholders replaced.
+    Flyway {
+        /// The file.
+        path: String,
+        /// What stands for the placeholders.
+        placeholders: Arc<Placeholders>,
+    },
 }
 
 impl Text {
@@ -59,11 +69,13 @@ impl Text {
     /// Gives the text to `sink` in pieces that end between characters, until it says `false`.
     pub fn read(
         &self,
-        _files: &dyn Files,
+        files: &dyn Files,
         sink: &mut dyn FnMut(&str) -> bool,
     ) -> Result<(), ChangelogError> {
         if let Some(text) = &self.held {
             sink(text);
+        } else if let Source::Flyway { path, placeholders } = &self.source {
+            flyway::reread(files, path, placeholders, sink)?;
         }
         Ok(())
     }

@@ -38,6 +38,10 @@ pub enum Command {
         /// What is wanted, and where
         #[command(flatten)]
         source: Source,
+        /// Also try pending changesets out in one transaction that is rolled back: shows errors, locks,
+        /// rewritten tables, rows and times; holds those locks until it ends
+        #[arg(long)]
+        rehearse: bool,
     },
     /// Bring the database to what is wanted
     Apply {

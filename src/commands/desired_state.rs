@@ -12,6 +12,7 @@ use super::template;
 use crate::desired::{Auth, Desired};
 use crate::invocation::{NO_LOGICAL_ID, NO_STACK};
 use crate::request::{physical_id, properties, properties_sha256};
+use crate::source::Places;
 
 /// A desired state with its name, and the server if it was given by hand.
 pub struct Wanted {
@@ -25,6 +26,8 @@ pub struct Wanted {
     pub properties_sha256: String,
     /// The server, if it was given by hand.
     pub given: Option<Given>,
+    /// Where its changelog is.
+    pub places: Places,
 }
 
 /// Reads it.
@@ -41,7 +44,13 @@ pub fn wanted(source: &Source) -> Result<Wanted> {
         desired,
         logical_id,
         given,
+        places: Places::of_command(file(source)),
     })
+}
+
+/// The file that the properties come from.
+fn file(source: &Source) -> &Path {
+    source.file.as_deref().or(source.template.as_deref()).unwrap_or(Path::new("."))
 }
 
 fn properties_of(source: &Source, server_is_given: bool) -> Result<(String, Map<String, Value>)> {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{Exit, print};
 use crate::handler::{self, Call};
+use crate::source::Places;
 use crate::trust::Https;
 use crate::world;
 
@@ -28,7 +29,7 @@ pub async fn invoke(path: &Path, timeout: u64, function_arn: Option<&str>) -> Re
         log_stream: "local".into(),
     };
     let https = Arc::new(Https::new().context("set up TLS")?);
-    let world = world::real(https.clone(), None);
+    let world = world::real(https.clone(), None, Places::of_command(path));
     match handler::handle(&world, &https, &call).await {
         Ok(value) => {
             print::json(&value);

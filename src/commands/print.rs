@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::cli::Format;
 use crate::failure::Failure;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Rehearsed};
 use crate::plan::Plan;
 use crate::redact::scrub;
 
@@ -18,6 +18,8 @@ pub fn plan(outcome: &Outcome, format: Format) -> Exit {
         Format::Text => {
             heading(outcome);
             steps(&outcome.plan);
+            notes(&outcome.plan);
+            rehearsal(&outcome.rehearsal);
             match outcome.plan.steps.len() {
                 0 => say("Nothing to do."),
                 1 => say("1 step. Nothing was changed."),
@@ -25,7 +27,8 @@ pub fn plan(outcome: &Outcome, format: Format) -> Exit {
             }
         }
     }
-    Exit::Done
+    let failed = outcome.rehearsal.iter().any(|it| it.result == "failed");
+    if failed { Exit::Failed } else { Exit::Done }
 }
 
 /// What was done.
@@ -35,6 +38,7 @@ pub fn applied(outcome: &Outcome, format: Format) -> Exit {
         Format::Text => {
             heading(outcome);
             steps(&outcome.plan);
+            notes(&outcome.plan);
             let duration = outcome.data.get("DurationMs").map_or("?", String::as_str);
             if outcome.changed {
                 say(format!("Done in {duration} ms."));
@@ -110,6 +114,8 @@ fn report(outcome: &Outcome) -> Value {
         "Changed": outcome.changed,
         "Reason": outcome.reason,
         "Steps": outcome.plan.steps,
+        "Notes": outcome.plan.notes,
+        "Rehearsal": outcome.rehearsal,
         "Data": outcome.data,
     })
 }
@@ -122,6 +128,26 @@ fn heading(outcome: &Outcome) {
 fn steps(plan: &Plan) {
     for step in &plan.steps {
         say(coloured(&format!("  {step}")));
+    }
+}
+
+fn notes(plan: &Plan) {
+    for note in &plan.notes {
+        say(format!("  note: {}", scrub(note)));
+    }
+}
+
+/// What came of trying the changesets out.
+fn rehearsal(changesets: &[Rehearsed]) {
+    for it in changesets {
+        let Rehearsed { changeset, result, rows, duration_ms, .. } = it;
+        say(format!("  rehearsed {changeset}: {result}, {rows} rows, {duration_ms} ms"));
+        for text in it.message.iter().chain(&it.locks) {
+            say(format!("    {}", scrub(text)));
+        }
+        for table in &it.rewritten {
+            say(format!("    {table} is written anew"));
+        }
     }
 }
 

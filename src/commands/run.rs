@@ -23,10 +23,10 @@ use crate::world;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Prints what `apply` would do.
-pub async fn plan(source: &Source, format: Format) -> Result<Exit> {
+pub async fn plan(source: &Source, rehearse: bool, format: Format) -> Result<Exit> {
     let mut wanted = wanted(source)?;
     wanted.desired.mode = Mode::Plan;
-    Ok(match go(&wanted, Labels::default()).await {
+    Ok(match go(&wanted, Labels::default(), rehearse).await {
         Ok(outcome) => print::plan(&outcome, format),
         Err(failure) => print::failure(&failure, format),
     })
@@ -42,7 +42,7 @@ pub async fn apply(source: &Source, run: &RunLabels, format: Format) -> Result<E
         build_id: run.build_id.clone(),
         run_id: run.run_id.clone(),
     };
-    Ok(match go(&wanted, labels).await {
+    Ok(match go(&wanted, labels, false).await {
         Ok(outcome) => print::applied(&outcome, format),
         Err(failure) => print::failure(&failure, format),
     })
@@ -52,7 +52,7 @@ pub async fn apply(source: &Source, run: &RunLabels, format: Format) -> Result<E
 pub async fn verify(source: &Source, format: Format) -> Result<Exit> {
     let mut wanted = wanted(source)?;
     wanted.desired.mode = Mode::Verify;
-    Ok(match go(&wanted, Labels::default()).await {
+    Ok(match go(&wanted, Labels::default(), false).await {
         Ok(outcome) => print::verified(&outcome, format),
         Err(Failure::Differs(plan)) => print::differs(&plan, format),
         Err(failure) => print::failure(&failure, format),
@@ -71,13 +71,13 @@ fn approve(run: &RunLabels) -> Result<()> {
     Ok(())
 }
 
-async fn go(wanted: &Wanted, labels: Labels) -> Result<Outcome, Failure> {
+async fn go(wanted: &Wanted, labels: Labels, rehearse: bool) -> Result<Outcome, Failure> {
     let https = Https::new().map_err(|error| Failure::Internal(format!("set up TLS: {error}")))?;
     let login = wanted.given.as_ref().map(|it| it.login.clone());
     if let Some(given) = &wanted.given {
         tracing::info!("the server is the one given by {}", given.by);
     }
-    let world = world::real(Arc::new(https), login);
+    let world = world::real(Arc::new(https), login, wanted.places.clone());
     let budget = Budget::new(tokio::time::Instant::now() + DAY);
     budget.limit_statements(wanted.desired.statement_timeout);
     let ids = Ids {
@@ -92,6 +92,7 @@ async fn go(wanted: &Wanted, labels: Labels) -> Result<Outcome, Failure> {
         physical_id: wanted.physical_id.clone(),
         properties_sha256: wanted.properties_sha256.clone(),
         trigger: Trigger::Call,
+        rehearse,
         event_at: None,
         labels,
         started: Instant::now(),

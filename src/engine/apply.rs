@@ -1,38 +1,61 @@
 //! Create and Update: look, plan, carry out, write down, commit.
 
+use super::changelog::explained;
 use super::{
-    Look, Task, Tries, Trigger, World, is_gone, is_stale, lock_and_observe, login, replayed,
+    Look, Task, Tries, Trigger, World, changesets, is_gone, is_stale, lock_and_observe, login,
+    replayed,
 };
 use crate::apply::{self, Applied, ApplyError};
+use crate::changelog::Loaded;
 use crate::failure::Failure;
+use crate::inspect;
 use crate::ledger::{self, AuditRow, Entry};
-use crate::observed::{Kind, Object, Observed};
+use crate::observed::{History, Kind, Object, Observed};
 use crate::outcome::{Facts, Outcome, data, versions};
-use crate::plan::{self, Claim};
+use crate::plan::{self, Claim, Step};
 use crate::postgres::Session;
 use crate::redact::scrub;
 use crate::request::RequestType;
 
 /// Applies; what heals is tried again.
-pub(super) async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
+pub(super) async fn run(
+    world: &World,
+    task: &Task<'_>,
+    loaded: Option<&Loaded>,
+) -> Result<Outcome, Failure> {
     let mut tries = Tries::default();
-    let mut since = None;
+    let mut memory = Memory::default();
     loop {
-        match Box::pin(once(world, task, &mut since)).await.map_err(Failure::recognised) {
+        let done = Box::pin(once(world, task, loaded, &mut memory)).await;
+        match done.map_err(Failure::recognised) {
             Err(failure) if failure.heals() && tries.again(task.budget, &failure).await => {}
             result => return result,
         }
     }
 }
 
-async fn once(world: &World, task: &Task<'_>, since: &mut Option<f64>) -> Result<Outcome, Failure> {
+/// What is kept from one try to the next.
+#[derive(Default)]
+struct Memory {
+    /// The server's clock at the first look.
+    since: Option<f64>,
+    /// How many changesets stand.
+    stand: usize,
+}
+
+async fn once(
+    world: &World,
+    task: &Task<'_>,
+    loaded: Option<&Loaded>,
+    memory: &mut Memory,
+) -> Result<Outcome, Failure> {
     let options = task.options(false);
     let session = Box::pin(login::open(world, task.desired, &options, task.budget)).await?;
-    let observed = lock_and_observe(&session, task, since).await?;
+    let observed = lock_and_observe(&session, task, &mut memory.since).await?;
     if observed.server.in_recovery {
         return Err(Failure::Reader(observed.server.database));
     }
-    let since = *since.get_or_insert(observed.server.now);
+    let since = *memory.since.get_or_insert(observed.server.now);
     if let Some(ledger) = &observed.ledger {
         if let Some(outcome) = replayed(task, ledger, kind(task, &observed)) {
             return Ok(outcome);
@@ -47,9 +70,12 @@ async fn once(world: &World, task: &Task<'_>, since: &mut Option<f64>) -> Result
     let entry = task.entry(kind(task, &observed));
     let moment = task.moment(observed.ledger.as_ref());
     tracing::info!(extensions = versions(&observed.installed).join(","), "before");
-    let plan = match plan::changes(task.desired, &observed, moment).map_err(Failure::from) {
+    let changelog = loaded.map(|it| &it.changelog);
+    let plan = plan::changes(task.desired, changelog, &observed, moment, true);
+    let plan = match plan.map_err(Failure::from) {
         Ok(plan) => plan,
         Err(failure) => {
+            let failure = explained(&session, task, loaded, &observed, failure).await;
             // What is refused before anything runs does not even make a ledger.
             if observed.ledger.is_some() {
                 record_failure(&session, &entry, &failure).await;
@@ -59,10 +85,13 @@ async fn once(world: &World, task: &Task<'_>, since: &mut Option<f64>) -> Result
         }
     };
     let look = Look { observed, plan };
-    let done = if look.plan.steps.is_empty() {
-        keep(&session, task, &entry, &look, since).await
-    } else {
-        change(&session, task, &entry, &look, since).await
+    let done = match loaded {
+        _ if look.plan.steps.is_empty() => keep(&session, task, &entry, &look, since).await,
+        Some(loaded) if look.plan.steps.iter().any(Step::is_of_a_changelog) => {
+            let stand = &mut memory.stand;
+            Box::pin(changesets::run(&session, task, loaded, &entry, &look, since, stand)).await
+        }
+        _ => change(&session, task, &entry, &look, since).await,
     };
     if let Err(failure) = &done {
         record_failure(&session, &entry, failure).await;
@@ -129,13 +158,15 @@ async fn keep(
 }
 
 /// The ledger's tables, where there are none.
-fn schema(look: &Look) -> String {
-    let missing = look.observed.ledger.is_none();
+pub(super) fn schema(look: &Look) -> String {
+    // An earlier release's ledger has no table of changesets.
+    let older = look.observed.history.as_ref().is_some_and(|it| !it.has_ledger);
+    let missing = look.observed.ledger.is_none() || older;
     if missing { format!("{}\n", ledger::SCHEMA) } else { String::new() }
 }
 
 /// The claims that the ledger does not have yet as they are.
-fn new_claims(look: &Look, physical_id: &str) -> Vec<Claim> {
+pub(super) fn new_claims(look: &Look, physical_id: &str) -> Vec<Claim> {
     let objects = look.observed.ledger.as_ref().map(|it| it.objects.as_slice()).unwrap_or_default();
     let known = |claim: &&Claim| {
         let same = |it: &&Object| it.kind == claim.kind && it.name == claim.name.as_str();
@@ -158,9 +189,39 @@ async fn change(
     // Taken up in a transaction of its own, so that a Delete sees it.
     let take_up = format!("{}{}", schema(look), entry.running());
     session.run(&take_up).await.map_err(Failure::Ledger)?;
-    let applied = apply::run(session, entry, &look.plan.steps, since, task.budget).await?;
-    converged(task, look, &applied)?;
-    let outcome = outcome(task, look, &applied);
+    apply::begin(session, entry).await?;
+    let mut applied = apply::run(session, entry, &look.plan.steps, since, task.budget).await?;
+    let after = inspect::installed(session).await;
+    applied.after = after
+        .map_err(|source| Failure::Apply(ApplyError::outside(look.plan.steps.len(), source)))?;
+    converged(task, None, look, &applied, None, &[])?;
+    commit(session, task, entry, look, &Work { applied, ..Work::default() }, since).await
+}
+
+/// What was done, and is to be committed with the memory of it.
+#[derive(Default)]
+pub(super) struct Work {
+    /// Of the steps.
+    pub(super) applied: Applied,
+    /// How many changesets stand.
+    pub(super) stand: usize,
+    /// The newest of them.
+    pub(super) last: Option<String>,
+    /// SQL that belongs to the end.
+    pub(super) end: String,
+}
+
+/// The ledger learns that the request ended well, in the transaction at hand, which ends with that.
+pub(super) async fn commit(
+    session: &Session,
+    task: &Task<'_>,
+    entry: &Entry<'_>,
+    look: &Look,
+    work: &Work,
+    since: f64,
+) -> Result<Outcome, Failure> {
+    let Work { applied, .. } = work;
+    let outcome = outcome(task, look, work);
     task.budget.doing("committing");
     let sql = [
         task.budget.set_local(),
@@ -168,6 +229,7 @@ async fn change(
         entry.applied(&outcome),
         entry.audit(&applied.rows),
         entry.assert_wanted(since),
+        work.end.clone(),
         "COMMIT".into(),
     ];
     session
@@ -179,12 +241,25 @@ async fn change(
 }
 
 /// After the steps the plan must be empty; a server that says otherwise is not believed.
-fn converged(task: &Task<'_>, look: &Look, applied: &Applied) -> Result<(), Failure> {
-    let mut after = Observed { installed: applied.after.clone(), ..look.observed.clone() };
+///
+/// Changesets that were skipped by their own rules are asked again next time, so they may remain.
+pub(super) fn converged(
+    task: &Task<'_>,
+    loaded: Option<&Loaded>,
+    look: &Look,
+    applied: &Applied,
+    history: Option<History>,
+    skipped: &[usize],
+) -> Result<(), Failure> {
+    let mut after = Observed { installed: applied.after.clone(), history, ..look.observed.clone() };
     let schemas = applied.created.iter().filter(|it| it.kind == Kind::Schema);
     // That they are there is what counts here, not their OIDs.
     after.schemas.extend(schemas.map(|it| (it.name.as_str().to_owned(), 0)));
-    let rest = plan::changes(task.desired, &after, None)?;
+    let changelog = loaded.map(|it| &it.changelog);
+    let mut rest = plan::changes(task.desired, changelog, &after, None, false)?;
+    let is_skipped =
+        |step: &Step| matches!(step, Step::RunChangeset { number, .. } if skipped.contains(number));
+    rest.steps.retain(|step| !is_skipped(step));
     if rest.steps.is_empty() {
         return Ok(());
     }
@@ -192,17 +267,28 @@ fn converged(task: &Task<'_>, look: &Look, applied: &Applied) -> Result<(), Fail
     Err(Failure::Internal(format!("the steps ran, and yet there is more to do: {rest}")))
 }
 
-fn outcome(task: &Task<'_>, look: &Look, applied: &Applied) -> Outcome {
+fn outcome(task: &Task<'_>, look: &Look, work: &Work) -> Outcome {
     let facts = Facts {
         before: &look.observed,
-        after: &applied.after,
+        after: &work.applied.after,
         plan: &look.plan,
         changed: true,
+        changesets: work.stand,
+        last_changeset: work.last.clone().or_else(|| look.last_changeset()),
         duration_ms: task.started.elapsed().as_millis(),
     };
-    let steps = look.plan.steps.iter().map(ToString::to_string);
-    let steps: Vec<_> = steps.chain(look.plan.notes.iter().cloned()).collect();
-    Outcome { data: data(&facts), reason: steps.join("; "), changed: true, plan: look.plan.clone() }
+    let mut steps: Vec<_> = look.plan.steps.iter().map(ToString::to_string).collect();
+    // What did not go as planned is told apart.
+    let odd = work.applied.rows.iter().filter(|row| row.status == "warning");
+    steps.extend(odd.filter_map(|it| Some(format!("{}: {}", it.action, it.message.as_ref()?))));
+    steps.extend(look.plan.notes.iter().cloned());
+    Outcome {
+        data: data(&facts),
+        reason: steps.join("; "),
+        changed: true,
+        plan: look.plan.clone(),
+        rehearsal: Vec::new(),
+    }
 }
 
 /// For people who look into the ledger; a failure to write it changes nothing.

@@ -138,8 +138,16 @@ fn merged(desired: &Desired, login: &Login) -> Result<Endpoint, Failure> {
     let host = host.clone().or_else(|| login.host.clone());
     let username = username.clone().or_else(|| login.username.clone());
     let database = database.as_ref().map(|it| it.as_str().to_owned());
+    let host = host.ok_or_else(|| missing(desired, "host"))?;
+    if is_rds_proxy(&host) {
+        return Err(ConnectError::Setup(format!(
+            "`{host}` is an RDS Proxy, which hands sessions around, and locks with them; name the \
+             cluster's or instance's own endpoint in `Connection.Host`"
+        ))
+        .into());
+    }
     Ok(Endpoint {
-        host: host.ok_or_else(|| missing(desired, "host"))?,
+        host,
         port: port.or(login.port).unwrap_or(5432),
         database: database.or_else(|| login.database.clone()).unwrap_or_else(|| "postgres".into()),
         username: username.ok_or_else(|| missing(desired, "username"))?,
@@ -149,6 +157,12 @@ fn merged(desired: &Desired, login: &Login) -> Result<Endpoint, Failure> {
         region: None,
         limit: desired.connection.connect_timeout,
     })
+}
+
+/// `name.proxy-id.region.rds.amazonaws.com`, endpoints of a proxy included.
+fn is_rds_proxy(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    host.contains(".proxy-") && host.contains(".rds.amazonaws.com")
 }
 
 fn missing(desired: &Desired, what: &'static str) -> Failure {

@@ -7,14 +7,18 @@
 //! start, for everything is one transaction and nothing of a failed try remains.
 
 mod apply;
+mod changelog;
+mod changesets;
 pub mod delete;
 pub mod login;
+mod rehearse;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::aws::Aws;
 use crate::budget::Budget;
+use crate::changelog::Loaded;
 use crate::desired::{Desired, Mode};
 use crate::failure::Failure;
 use crate::inspect::{self, Question};
@@ -26,6 +30,7 @@ use crate::plan::{self, Moment, Plan};
 use crate::postgres::{Connectors, Session, SessionOptions};
 use crate::request::{Ids, RequestType};
 use crate::secrets::{Login, SecretStore};
+use crate::source::Places;
 
 /// What the work needs of the outside.
 pub struct World {
@@ -39,6 +44,8 @@ pub struct World {
     pub region: Option<String>,
     /// A login that was given by hand, and that no secret is read for.
     pub login: Option<Login>,
+    /// Where changelogs are.
+    pub places: Places,
 }
 
 /// Who asks for the work, and so what "new" and "changed" mean.
@@ -62,6 +69,8 @@ pub struct Task<'a> {
     pub properties_sha256: String,
     /// Who asks.
     pub trigger: Trigger,
+    /// Whether a plan tries its changesets out.
+    pub rehearse: bool,
     /// When CloudFormation asked, in seconds since 1970.
     pub event_at: Option<u64>,
     /// For the audit.
@@ -80,6 +89,14 @@ pub struct Look {
     pub plan: Plan,
 }
 
+impl Look {
+    /// `author:id` of the newest changeset in the history.
+    fn last_changeset(&self) -> Option<String> {
+        let row = self.observed.history.as_ref()?.rows.last()?;
+        Some(format!("{}:{}", row.author, row.id))
+    }
+}
+
 impl Task<'_> {
     fn question<'q>(&'q self, first: &'q str) -> Question<'q> {
         Question {
@@ -91,6 +108,12 @@ impl Task<'_> {
             first,
             removing: self.trigger == Trigger::Stack(RequestType::Delete),
             returning: self.trigger == Trigger::Stack(RequestType::Update),
+            // Changesets stay when their resource goes.
+            changelog: self
+                .desired
+                .changelog
+                .as_ref()
+                .filter(|_| self.trigger != Trigger::Stack(RequestType::Delete)),
         }
     }
 
@@ -148,27 +171,40 @@ impl Task<'_> {
             after: &look.observed.installed,
             plan: &look.plan,
             changed,
+            changesets: 0,
+            last_changeset: look.last_changeset(),
             duration_ms: self.started.elapsed().as_millis(),
         };
-        Outcome { data: data(&facts), reason, changed, plan: look.plan.clone() }
+        Outcome {
+            data: data(&facts),
+            reason,
+            changed,
+            plan: look.plan.clone(),
+            rehearsal: Vec::new(),
+        }
     }
 }
 
 /// Brings the database to what is wanted, or says what that would take.
 pub async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
+    let loaded = changelog::load(world, task).await?;
+    let loaded = loaded.as_deref();
     match task.desired.mode {
-        Mode::Apply => Box::pin(apply::run(world, task)).await,
+        Mode::Apply => Box::pin(apply::run(world, task, loaded)).await,
         Mode::Plan => {
-            let look = look(world, task, true).await?;
+            let (look, rehearsal) = match loaded.filter(|_| task.rehearse) {
+                Some(loaded) => Box::pin(rehearse::run(world, task, loaded)).await?,
+                None => (look(world, task, loaded, true).await?, Vec::new()),
+            };
             let steps = look.plan.steps.len();
             let reason = match steps {
                 0 => "nothing to do".to_owned(),
                 _ => format!("{steps} steps would be taken; nothing was changed"),
             };
-            Ok(task.outcome(&look, false, reason))
+            Ok(Outcome { rehearsal, ..task.outcome(&look, false, reason) })
         }
         Mode::Verify => {
-            let look = look(world, task, false).await?;
+            let look = look(world, task, loaded, false).await?;
             if look.plan.steps.is_empty() {
                 Ok(task.outcome(&look, false, "the database is as wanted".into()))
             } else {
@@ -180,12 +216,17 @@ pub async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
 
 /// Looks and plans on a session that the server keeps from writing.
 ///
-/// `with_statements` adds what `OnCreate` or `OnUpdate` would run; they are not
-/// part of a state, so `verify` leaves them out.
-pub async fn look(world: &World, task: &Task<'_>, with_statements: bool) -> Result<Look, Failure> {
+/// `with_events` adds what belongs to the moment rather than to a state, and so is no
+/// difference: what `OnCreate` or `OnUpdate` would run, and changesets that run always.
+async fn look(
+    world: &World,
+    task: &Task<'_>,
+    loaded: Option<&Loaded>,
+    with_events: bool,
+) -> Result<Look, Failure> {
     let mut tries = Tries::default();
     loop {
-        let looked = Box::pin(look_once(world, task, with_statements)).await;
+        let looked = Box::pin(look_once(world, task, loaded, with_events)).await;
         match looked {
             Err(failure) if failure.heals() && tries.again(task.budget, &failure).await => {}
             looked => return looked,
@@ -193,15 +234,40 @@ pub async fn look(world: &World, task: &Task<'_>, with_statements: bool) -> Resu
     }
 }
 
-async fn look_once(world: &World, task: &Task<'_>, with_statements: bool) -> Result<Look, Failure> {
+async fn look_once(
+    world: &World,
+    task: &Task<'_>,
+    loaded: Option<&Loaded>,
+    with_events: bool,
+) -> Result<Look, Failure> {
     let session = login::open(world, task.desired, &task.options(true), task.budget).await?;
     task.budget.doing("reading the catalog");
     let answer = inspect::observe(&session, &task.question("SELECT 1")).await?;
+    let observed = refused_pooler(answer.observed)?;
+    let moment = task.moment(observed.ledger.as_ref()).filter(|_| with_events);
+    let changelog = loaded.map(|it| &it.changelog);
+    let plan = plan::changes(task.desired, changelog, &observed, moment, with_events);
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(error) => {
+            let failure = error.into();
+            return Err(changelog::explained(&session, task, loaded, &observed, failure).await);
+        }
+    };
     session.close().await;
-    let observed = answer.observed;
-    let moment = task.moment(observed.ledger.as_ref()).filter(|_| with_statements);
-    let plan = plan::changes(task.desired, &observed, moment)?;
     Ok(Look { observed, plan })
+}
+
+/// How long an earlier delivery of the same request may hold the lock before its session is ended.
+const PREDECESSOR: Duration = Duration::from_secs(10);
+
+/// A session that is not ours alone loses the lock without a word.
+fn refused_pooler(observed: Observed) -> Result<Observed, Failure> {
+    if observed.server.is_ours {
+        Ok(observed)
+    } else {
+        Err(Failure::Pooler(observed.server.database))
+    }
 }
 
 /// Takes the lock of the database and looks, both under it.
@@ -215,14 +281,17 @@ async fn lock_and_observe(
     let attempt = lock::attempt();
     let mut wait = Duration::from_millis(50);
     let mut told = false;
+    // Once only: two deliveries that live must not end each other for ever.
+    let mut breaks_in = Some(Instant::now() + PREDECESSOR);
     loop {
         task.budget.doing("reading the catalog");
         let answer = inspect::observe(session, &task.question(&attempt)).await?;
         since.get_or_insert(answer.observed.server.now);
+        let observed = refused_pooler(answer.observed)?;
         if answer.first.as_deref() == Some("t") {
-            return Ok(answer.observed);
+            return Ok(observed);
         }
-        let database = answer.observed.server.database;
+        let database = observed.server.database;
         task.budget.doing(format!("waiting for another run on database `{database}`"));
         loop {
             if !task.budget.pause(wait).await {
@@ -234,6 +303,13 @@ async fn lock_and_observe(
                 told = true;
                 let holder = lock::holder(session).await.map_err(inspect::InspectError::from)?;
                 tracing::warn!(database, holder, "waiting for another run to end");
+            }
+            if breaks_in.take_if(|at| Instant::now() >= *at).is_some() {
+                let Ids { stack_id, logical_resource_id: id, request_id, .. } = task.ids;
+                let ended = lock::end_predecessors(session, stack_id, id, request_id).await;
+                if ended.map_err(inspect::InspectError::from)? > 0 {
+                    tracing::warn!("ended the session of an earlier delivery of this request");
+                }
             }
             let got = session.value(&attempt).await.map_err(inspect::InspectError::from)?;
             if got.as_deref() == Some("t") {
@@ -265,8 +341,8 @@ fn replayed(task: &Task<'_>, ledger: &Ledger, kind: RequestType) -> Option<Outco
     Some(Outcome {
         data: stored.data.clone(),
         reason: stored.reason.clone().unwrap_or_default(),
-        changed: false,
         plan: Plan::default(),
+        ..Outcome::default()
     })
 }
 
@@ -298,6 +374,8 @@ impl Tries {
         let most = match failure {
             // One more session finds the writer after a failover; a second reader is a wrong endpoint.
             Failure::Reader(_) => 1,
+            // Another program wrote the history; that ends with its lock.
+            Failure::HistoryMoved => u32::MAX,
             // Locks are given back some time; that is worth all the time there is.
             failure if failure.is_lock_timeout() => u32::MAX,
             _ => MOST,

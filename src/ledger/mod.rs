@@ -3,6 +3,10 @@
 //! Each function returns SQL text, so that a step, its ledger rows and the
 //! commit travel in one round trip. Reading is [`inspect`](crate::inspect)'s.
 
+mod changeset;
+
+pub use changeset::Progress;
+
 use crate::observed::{Kind, Ledger};
 use crate::outcome::Outcome;
 use crate::plan::Claim;
@@ -102,8 +106,12 @@ impl Entry<'_> {
 
     /// Begins the transaction that the work is done in, and marks it as ours.
     pub fn begin(&self) -> String {
-        let mark = literal(self.request_id);
-        format!("BEGIN; SELECT set_config('execute_sql.working', {mark}, true);")
+        format!("BEGIN; {}", self.marked())
+    }
+
+    /// Marks the transaction at hand as ours.
+    pub fn marked(&self) -> String {
+        format!("SELECT set_config('execute_sql.working', {}, true);", literal(self.request_id))
     }
 
     /// Takes the request up: from now on a Delete knows it.

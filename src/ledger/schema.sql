@@ -54,6 +54,28 @@ CREATE TABLE IF NOT EXISTS execute_sql.object (
     PRIMARY KEY (stack_id, logical_id, kind, name)
 );
 
+-- What the history table has no column for. One row per changeset that ran; one that runs outside
+-- of a transaction has it from its first statement on, to go on from there if it is interrupted.
+CREATE TABLE IF NOT EXISTS execute_sql.changeset (
+    history         text NOT NULL, -- the history table, quoted and with its schema
+    path            text NOT NULL,
+    author          text NOT NULL,
+    id              text NOT NULL,
+    status          text NOT NULL CHECK (status IN ('running', 'applied')),
+    sha256          text NOT NULL, -- of its text
+    content         text,          -- its text; null if it is too long to keep or holds a password
+    rollback        text,
+    statements_done integer NOT NULL DEFAULT 0,
+    done_sha256     text NOT NULL DEFAULT '', -- of those statements
+    doubtful        boolean NOT NULL DEFAULT false, -- the next statement was sent, and it is not known if it ran
+    stack_id        text NOT NULL,
+    logical_id      text NOT NULL,
+    request_id      text NOT NULL,
+    duration_ms     bigint,
+    ran_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (history, path, author, id)
+);
+
 -- One row per step.
 CREATE TABLE IF NOT EXISTS execute_sql.audit (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -5,6 +5,7 @@
 //! and reads no clock, so the same two states always give the same plan. `plan`
 //! prints it, `verify` fails if it is not empty, `apply` carries it out.
 
+pub mod changesets;
 mod extensions;
 pub mod ownership;
 mod postgis;
@@ -12,12 +13,14 @@ pub mod version;
 
 use std::fmt;
 
+use crate::changelog::{Changelog, ChangelogError};
 use crate::desired::Desired;
 use crate::ident::Identifier;
 use crate::observed::{Kind, Observed};
 use crate::request::value::closest;
 use crate::sql::without_verifiers;
 
+pub use changesets::{Edited, Why};
 pub use extensions::needs_offer;
 pub use postgis::PARTS as POSTGIS_PARTS;
 
@@ -78,6 +81,32 @@ pub enum Step {
         from: String,
         /// The wanted schema.
         to: Identifier,
+    },
+    /// Rows of the history get the checksums that they lack.
+    RecordChecksums {
+        /// The changesets, by their number in the changelog.
+        #[serde(serialize_with = "count")]
+        numbers: Vec<usize>,
+    },
+    /// Changesets that count as run without running.
+    RecordChangesets {
+        /// The changesets, by their number in the changelog.
+        #[serde(serialize_with = "count")]
+        numbers: Vec<usize>,
+        /// Why they do.
+        because: String,
+    },
+    /// A changeset with its row in the history.
+    RunChangeset {
+        /// Its number in the changelog, from 0.
+        #[serde(skip)]
+        number: usize,
+        /// `author:id`.
+        changeset: String,
+        /// `file:line`.
+        at: String,
+        /// Why it runs.
+        why: Why,
     },
     /// A text of `OnCreate`, `OnUpdate` or `OnDelete.Sql`.
     RunSql {
@@ -213,6 +242,31 @@ pub enum PlanError {
         /// The version of `postgis`.
         lead: String,
     },
+    /// The run's own contexts or labels cannot be understood.
+    #[error("{0}")]
+    Selection(String),
+    /// Changesets that ran were changed since.
+    #[error("{}", edited(.0))]
+    Edited(Vec<Edited>),
+    /// A text that would run is not UTF-8.
+    #[error(
+        "changeset `{changeset}` is not UTF-8 at {place}, so its text is not what it was meant to be"
+    )]
+    NotUtf8 {
+        /// `author:id`.
+        changeset: String,
+        /// `file:line` of the first bad byte.
+        place: String,
+    },
+    /// Flyway's history and the scripts do not agree.
+    #[error("{}", ChangelogError::listed(.0))]
+    Flyway(Vec<ChangelogError>),
+    /// `ToTag` names nothing.
+    #[error("tag `{0}` of `ToTag` is neither in the changelog nor in the history")]
+    NoSuchTag(String),
+    /// `Baseline` names nothing.
+    #[error("`Baseline` is `{0}`, and no version, tag or changeset of the changelog is called so")]
+    NoSuchBaseline(String),
     /// The one update that extension scripts cannot do.
     #[error(
         "extension `{name}` is installed at {installed}; the step from PostGIS 2 to 3 splits raster from it and needs a hand"
@@ -227,8 +281,9 @@ pub enum PlanError {
 
 impl PlanError {
     /// What to do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         Some(match self {
+            Self::Flyway(errors) => return errors.first()?.hint.as_deref(),
             Self::Unavailable { .. } => {
                 "Check the name, or the engine version: see `SELECT * FROM pg_available_extensions`."
             }
@@ -244,6 +299,16 @@ impl PlanError {
             Self::FixedSchema { .. } | Self::NotRelocatable { .. } => {
                 "Leave `Schema` out, or name the schema that it is in."
             }
+            Self::Selection(_) => {
+                "Write `Contexts` and `Labels` with `and`, `or`, `not` and brackets."
+            }
+            Self::Edited(_) => {
+                "Take the edit back and put it into a new changeset; or, if the text means the \
+                 same, add `validCheckSum` with the stored checksum to the changeset."
+            }
+            Self::NotUtf8 { .. } => "Convert the file to UTF-8.",
+            Self::NoSuchTag(_) => "Check the tag, or leave `ToTag` out.",
+            Self::NoSuchBaseline(_) => "Name a version, a tag or `author:id` of the changelog.",
             Self::PostgisSplit { .. } => "Pin `postgis` alone; its parts follow.",
             Self::PostgisMajor { .. } => {
                 "Run `SELECT postgis_extensions_upgrade()` twice, as the RDS manual says, then deploy."
@@ -269,6 +334,23 @@ fn listed(versions: &[String]) -> String {
     }
 }
 
+/// At most three of them, for an error must stay readable.
+fn edited(edited: &[Edited]) -> String {
+    const SHOWN: usize = 3;
+    let one = |it: &Edited| {
+        let difference = it.difference.as_ref().map(|it| format!(":\n{it}")).unwrap_or_default();
+        format!(
+            "changeset `{}` ({}) ran before and was changed since (was {}, is {}){difference}",
+            it.changeset, it.place, it.was, it.now
+        )
+    };
+    let mut texts: Vec<_> = edited.iter().take(SHOWN).map(one).collect();
+    if edited.len() > SHOWN {
+        texts.push(format!("and {} more", edited.len() - SHOWN));
+    }
+    texts.join("; ")
+}
+
 fn closest_name(name: &str, names: &[String]) -> Option<String> {
     closest(name, names.iter().map(String::as_str)).map(str::to_owned)
 }
@@ -279,14 +361,26 @@ fn closest_name(name: &str, names: &[String]) -> Option<String> {
 /// state, so they cannot differ. An extension that is installed but not wanted
 /// stays: removing it can take columns with it, so removal is only ever asked
 /// for by name.
+///
+/// `changelog` is what `desired` names, read. Its changesets that run always are
+/// planned only with a moment, for the same reason.
 pub fn changes(
     desired: &Desired,
+    changelog: Option<&Changelog>,
     observed: &Observed,
     moment: Option<Moment>,
+    always: bool,
 ) -> Result<Plan, PlanError> {
     let (wanted, kept) = extensions::settled(&desired.extensions, observed);
     let mut plan = extensions::plan(&wanted, observed)?;
     plan.notes = kept;
+    if let (Some(wanted), Some(changelog), Some(history)) =
+        (&desired.changelog, changelog, &observed.history)
+    {
+        let found = changesets::plan(changelog, wanted, history, always)?;
+        plan.steps.extend(found.steps);
+        plan.notes.extend(found.notes);
+    }
     if let Some(moment) = moment {
         plan.steps.extend(statements(desired, moment));
     }
@@ -305,6 +399,18 @@ fn statements(desired: &Desired, moment: Moment) -> impl Iterator<Item = Step> +
         sql: sql.clone(),
     };
     texts.iter().enumerate().map(step)
+}
+
+impl Step {
+    /// Whether it is about changesets.
+    pub fn is_of_a_changelog(&self) -> bool {
+        matches!(
+            self,
+            Self::RecordChecksums { .. }
+                | Self::RecordChangesets { .. }
+                | Self::RunChangeset { .. }
+        )
+    }
 }
 
 impl fmt::Display for Step {
@@ -327,6 +433,21 @@ impl fmt::Display for Step {
             Self::MoveExtension { name, from, to } => {
                 write!(f, "~ extension {name} schema {from} -> {to}")
             }
+            Self::RecordChecksums { numbers } => {
+                write!(f, "~ checksums of {} changesets are recorded", numbers.len())
+            }
+            Self::RecordChangesets { numbers, because } => {
+                write!(f, "+ {} changesets are recorded as run ({because})", numbers.len())
+            }
+            Self::RunChangeset { changeset, at, why, .. } => {
+                let (sign, why) = match why {
+                    Why::New => ("+", ""),
+                    Why::Changed => ("~", ", changed"),
+                    Why::Always => ("!", ", runs always"),
+                    Why::Interrupted => ("+", ", goes on where it was interrupted"),
+                };
+                write!(f, "{sign} changeset {changeset} ({at}{why})")
+            }
             Self::RunSql { moment, number, sql } => {
                 write!(f, "! {moment:?} statement {number}: {}", first_line(sql))
             }
@@ -334,6 +455,10 @@ impl fmt::Display for Step {
             Self::DropSchema { name, .. } => write!(f, "- schema {name}"),
         }
     }
+}
+
+fn count<S: serde::Serializer>(numbers: &[usize], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(numbers.len() as u64)
 }
 
 fn shown<S: serde::Serializer>(sql: &str, serializer: S) -> Result<S::Ok, S::Error> {

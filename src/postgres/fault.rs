@@ -26,6 +26,8 @@ pub struct SqlError {
     pub server_hint: Option<String>,
     /// Where in the text, in characters from 1.
     pub position: Option<u32>,
+    /// How many statements of the same message had ended before.
+    pub completed: usize,
 }
 
 impl SqlError {
@@ -39,7 +41,15 @@ impl SqlError {
     pub fn unexpected(message: String) -> Self {
         // XX001 is PostgreSQL's own word for data that are not as they must be.
         let sqlstate = Some("XX001".to_owned());
-        Self { sqlstate, lost: false, message, detail: None, server_hint: None, position: None }
+        Self {
+            sqlstate,
+            lost: false,
+            message,
+            detail: None,
+            server_hint: None,
+            position: None,
+            completed: 0,
+        }
     }
 
     /// Whether the session is gone.
@@ -84,6 +94,7 @@ impl From<&tokio_postgres::Error> for SqlError {
                     Some(tokio_postgres::error::ErrorPosition::Original(at)) => Some(*at),
                     _ => None,
                 },
+                completed: 0,
             },
             // A protocol that is not understood stays so; only a dead connection can be made anew.
             None if !error.is_closed()
@@ -96,6 +107,7 @@ impl From<&tokio_postgres::Error> for SqlError {
                     detail: None,
                     server_hint: None,
                     position: None,
+                    completed: 0,
                 }
             }
             None => Self {
@@ -105,6 +117,7 @@ impl From<&tokio_postgres::Error> for SqlError {
                 detail: None,
                 server_hint: None,
                 position: None,
+                completed: 0,
             },
         }
     }
@@ -270,6 +283,7 @@ mod tests {
             detail: None,
             server_hint: None,
             position: None,
+            completed: 0,
         }
     }
 

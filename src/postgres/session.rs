@@ -4,17 +4,39 @@
 //! tell what a long statement is doing.
 
 use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use futures_util::future::poll_immediate;
+use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::{AsyncMessage, Client, Connection, SimpleQueryMessage};
+use tokio_postgres::{AsyncMessage, Client, Connection, CopyInSink, SimpleQueryMessage};
 
 use super::fault::SqlError;
 
 /// One connection to one database.
 pub struct Session {
     client: Option<Client>,
+    rows: AtomicU64,
     driver: tokio::task::JoinHandle<()>,
+}
+
+/// Rows on their way to `COPY … FROM STDIN`. Dropped before its end it is refused by the server.
+pub struct CopyIn {
+    sink: Pin<Box<CopyInSink<Bytes>>>,
+}
+
+impl CopyIn {
+    /// Sends a piece of the data.
+    pub async fn send(&mut self, data: String) -> Result<(), SqlError> {
+        self.sink.feed(Bytes::from(data)).await.map_err(|it| SqlError::from(&it))
+    }
+
+    /// Ends the data.
+    pub async fn finish(mut self) -> Result<(), SqlError> {
+        self.sink.as_mut().finish().await.map(drop).map_err(|it| SqlError::from(&it))
+    }
 }
 
 /// One row of text values.
@@ -37,7 +59,7 @@ where
             }
         }
     });
-    Session { client: Some(client), driver }
+    Session { client: Some(client), rows: AtomicU64::new(0), driver }
 }
 
 /// A session that is dropped in the middle of something takes its connection with it:
@@ -54,14 +76,39 @@ impl Session {
     /// Without `BEGIN` among them PostgreSQL runs them in one transaction.
     pub async fn run(&self, sql: &str) -> Result<Vec<Row>, SqlError> {
         let client = self.client.as_ref().expect("it is taken only when the session is closed");
-        let messages = client.simple_query(sql).await.map_err(|it| SqlError::from(&it))?;
-        let rows = messages.into_iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => {
-                Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect())
+        let mut rows = Vec::new();
+        let mut completed = 0;
+        let failed = |error: &tokio_postgres::Error, completed| SqlError {
+            completed,
+            ..SqlError::from(error)
+        };
+        let answers = client.simple_query_raw(sql).await.map_err(|it| failed(&it, completed))?;
+        let mut answers = pin!(answers);
+        while let Some(answer) = answers.next().await {
+            match answer.map_err(|it| failed(&it, completed))? {
+                SimpleQueryMessage::Row(row) => {
+                    rows.push((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect());
+                }
+                SimpleQueryMessage::CommandComplete(rows) => {
+                    completed += 1;
+                    self.rows.fetch_add(rows, Ordering::Relaxed);
+                }
+                _ => {}
             }
-            _ => None,
-        });
-        Ok(rows.collect())
+        }
+        Ok(rows)
+    }
+
+    /// How many rows all statements so far wrote or gave.
+    pub fn rows_affected(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Begins to send rows to `COPY … FROM STDIN`.
+    pub async fn copy_in(&self, sql: &str) -> Result<CopyIn, SqlError> {
+        let client = self.client.as_ref().expect("it is taken only when the session is closed");
+        let sink = client.copy_in(sql).await.map_err(|it| SqlError::from(&it))?;
+        Ok(CopyIn { sink: Box::pin(sink) })
     }
 
     /// The last value of the last row.

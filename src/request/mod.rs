@@ -4,6 +4,7 @@
 //! [`envelope`] takes out where the answer goes and for whom, and cannot fail;
 //! [`Request::read`] and [`properties`] then read the rest and may.
 
+pub mod changelog;
 pub mod envelope;
 mod extensions;
 pub mod properties;

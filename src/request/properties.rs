@@ -7,9 +7,11 @@
 
 use serde_json::{Map, Value};
 
-use super::extensions;
 use super::value::{self, PropertyError, Read};
-use crate::desired::{Auth, Connection, Desired, Mode, OnDelete, Policy, SslMode, TransactionMode};
+use super::{changelog, extensions};
+use crate::desired::{
+    Auth, Changelog, Connection, Desired, Mode, OnDelete, Policy, SslMode, TransactionMode,
+};
 use crate::sql::check;
 
 /// Properties that are read, in the order of the reference.
@@ -38,7 +40,7 @@ pub const KNOWN: [&str; 19] = [
 /// The words of `OnDelete`.
 pub const POLICIES: [(&str, Policy); 2] = [("Retain", Policy::Retain), ("Drop", Policy::Drop)];
 
-const NOT_YET: [&str; 3] = ["Changelog", "Tenants", "TenantDefaults"];
+const NOT_YET: [&str; 2] = ["Tenants", "TenantDefaults"];
 
 /// Keys of `Connection`.
 pub const CONNECTION_KEYS: [&str; 9] = [
@@ -137,9 +139,7 @@ impl Reader<'_> {
                     .into(),
             ));
         }
-        self.property("OnRollback", |path, value| {
-            value::word(path, value, &[("Keep", ()), ("Revert", ())])
-        });
+        self.property("OnRollback", on_rollback);
         let transaction_mode = self.property("TransactionMode", |path, value| {
             let words = [("Changeset", TransactionMode::Changeset), ("All", TransactionMode::All)];
             value::word(path, value, &words)
@@ -151,7 +151,7 @@ impl Reader<'_> {
             secret,
             connection,
             extensions: extensions::read(self.properties, &mut self.errors),
-            changelog: None,
+            changelog: self.changelog(),
             transaction_mode: transaction_mode.unwrap_or_default(),
             on_create: self.property("OnCreate", statements).unwrap_or_default(),
             on_update: self.property("OnUpdate", statements).unwrap_or_default(),
@@ -162,6 +162,11 @@ impl Reader<'_> {
                 .unwrap_or(std::time::Duration::from_secs(10)),
             statement_timeout: self.property("StatementTimeout", second),
         }
+    }
+
+    fn changelog(&mut self) -> Option<Changelog> {
+        let value = self.properties.get("Changelog").filter(|value| !value.is_null())?;
+        changelog::read("Changelog", value, &mut self.errors)
     }
 
     fn connection(&mut self) -> Connection {
@@ -255,6 +260,13 @@ fn advice(why: &check::Refused) -> &'static str {
     }
 }
 
+fn on_rollback(path: &str, value: &Value) -> Read<()> {
+    match value::word(path, value, &[("Keep", true), ("Revert", false)])? {
+        true => Ok(()),
+        false => Err(PropertyError(format!("`{path}: Revert` is not supported yet"))),
+    }
+}
+
 fn on_delete(path: &str, value: &Value) -> Read<OnDelete> {
     if let Value::String(text) = value {
         if !text.trim_start().starts_with('{') {
@@ -333,6 +345,8 @@ mod tests {
             "Colour": "blue", "OnDelete": "Explode", "Extensions": 7, "DBSecret": {"Ref": "x"},
         })));
         assert!(!desired.acts_on_delete());
+        let changelog = json!({"Changelog": {"Pat": 7}, "OnDelete": "Drop"});
+        assert_eq!(read_for_delete(&map(changelog)).changelog, None);
         let drop = read_for_delete(&map(json!({"OnDelete": "Drop", "Connection": {"Port": "x"}})));
         assert!(drop.acts_on_delete());
         let policy = |entry: Value| {

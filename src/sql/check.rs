@@ -6,6 +6,8 @@
 //! the transaction is checked again before its commit.
 
 use super::scan::{Token, tokens};
+use super::split::outline::statements;
+use super::transactional::control_of;
 
 /// Why a statement of a template is refused before it runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,67 +32,33 @@ pub fn statement(sql: &str) -> Result<(), Refused> {
         return Err(Refused::Nul);
     }
     let tokens = tokens(sql);
-    if tokens.windows(2).any(|pair| is_password(pair[0], pair[1])) {
+    if password_in(&tokens) {
         return Err(Refused::InlinePassword);
     }
-    if tokens.split(|&token| token == Token::Semicolon).any(copies_to_client) {
-        return Err(Refused::ClientCopy);
+    for (statement, copy) in statements(&tokens) {
+        if copy.is_some() {
+            return Err(Refused::ClientCopy);
+        }
+        if let Some(control) = control_of(statement) {
+            return Err(Refused::TransactionCommand(control.name().to_owned()));
+        }
     }
-    match transaction_command(&tokens) {
-        Some(word) => Err(Refused::TransactionCommand(word.to_uppercase())),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
-fn is_word(token: Token<'_>, word: &str) -> bool {
-    matches!(token, Token::Word(found) if found.eq_ignore_ascii_case(word))
+/// Whether a text holds a password in clear text.
+pub fn holds_password(sql: &str) -> bool {
+    password_in(&tokens(sql))
 }
 
-/// `COPY … FROM STDIN` and `COPY … TO STDOUT`, as `pg_dump` writes them.
-fn copies_to_client(statement: &[Token<'_>]) -> bool {
-    statement.first().is_some_and(|&first| is_word(first, "copy"))
-        && statement.iter().any(|&it| is_word(it, "stdin") || is_word(it, "stdout"))
+fn password_in(tokens: &[Token<'_>]) -> bool {
+    tokens.windows(2).any(|pair| is_password(pair[0], pair[1]))
 }
 
 /// `PASSWORD '…'`, but for a SCRAM verifier, which is no password.
 fn is_password(word: Token<'_>, value: Token<'_>) -> bool {
-    is_word(word, "password")
+    word.is("password")
         && matches!(value, Token::Literal(text) if !text.starts_with("'SCRAM-SHA-256$"))
-}
-
-/// The first word of a statement that ends or starts a transaction.
-///
-/// The body of an SQL-standard function (`BEGIN ATOMIC … END`) is one statement,
-/// semicolons included; psql counts it the same way.
-fn transaction_command<'a>(tokens: &[Token<'a>]) -> Option<&'a str> {
-    const COMMANDS: [&str; 7] = ["begin", "commit", "rollback", "abort", "end", "start", "prepare"];
-    let mut at_start = true;
-    let mut depth = 0_usize;
-    for (at, &token) in tokens.iter().enumerate() {
-        let following = tokens.get(at + 1).copied();
-        if depth == 0 && at_start {
-            if let Token::Word(word) = token {
-                let known = COMMANDS.iter().any(|command| word.eq_ignore_ascii_case(command));
-                // `PREPARE name AS …` and `ROLLBACK TO savepoint` leave the transaction as it is.
-                let harmless = (is_word(token, "prepare")
-                    && !following.is_some_and(|next| is_word(next, "transaction")))
-                    || (is_word(token, "rollback")
-                        && tokens[at..].iter().take(4).any(|&next| is_word(next, "to")));
-                if known && !harmless {
-                    return Some(word);
-                }
-            }
-        }
-        let opens_body =
-            is_word(token, "begin") && following.is_some_and(|next| is_word(next, "atomic"));
-        if opens_body || (depth > 0 && is_word(token, "case")) {
-            depth += 1;
-        } else if depth > 0 && is_word(token, "end") {
-            depth -= 1;
-        }
-        at_start = depth == 0 && token == Token::Semicolon;
-    }
-    None
 }
 
 #[cfg(test)]

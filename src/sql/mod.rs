@@ -5,6 +5,7 @@
 //! [`Identifier::quoted`](crate::ident::Identifier::quoted), and in no other way.
 
 pub mod check;
+pub mod difference;
 pub mod scan;
 pub mod split;
 pub mod transactional;

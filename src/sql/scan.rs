@@ -1,10 +1,11 @@
-//! Tells the tokens of PostgreSQL's SQL apart, as far as one must to know what
-//! is text, what is comment, and where a statement starts.
+//! The tokens of a text that is held, comments and white space left out: as far as
+//! one must tell them apart to know what is text, what is a name, and where a
+//! statement starts.
 //!
-//! It follows the lexical rules of the PostgreSQL manual, section 4.1 ("Lexical
-//! Structure"): nested comments, dollar quotes, `E''`, doubled quotes. It does
-//! not parse: the server does that. Any input gives tokens; an unclosed quote or
-//! comment reaches to the end.
+//! It does not parse: the server does that. Any input gives tokens; an unclosed
+//! quote reaches to the end. The rules are [`Lexer`]'s, in the server's dialect.
+
+use super::split::lexer::{Kind, Lexer};
 
 /// What a piece of SQL is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,109 +22,85 @@ pub enum Token<'a> {
     Other(&'a str),
 }
 
-/// The tokens of `sql`, comments and white space left out.
+impl Token<'_> {
+    /// Whether it is this key word.
+    pub fn is(self, word: &str) -> bool {
+        matches!(self, Token::Word(found) if found.eq_ignore_ascii_case(word))
+    }
+
+    /// What it is to who counts statements.
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Token::Word(_) => Kind::Word,
+            Token::Literal(_) => Kind::Literal,
+            Token::Quoted(_) => Kind::Quoted,
+            Token::Semicolon => Kind::Semicolon,
+            Token::Other("(") => Kind::Open,
+            Token::Other(")") => Kind::Close,
+            Token::Other(_) => Kind::Other,
+        }
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &str {
+        match self {
+            Token::Word(text) | Token::Literal(text) | Token::Quoted(text) | Token::Other(text) => {
+                text
+            }
+            Token::Semicolon => ";",
+        }
+    }
+}
+
+/// All tokens of `sql`.
 pub fn tokens(sql: &str) -> Vec<Token<'_>> {
-    let mut tokens = Vec::new();
-    let mut rest = sql;
-    while let Some(first) = rest.chars().next() {
-        let (len, token) = next(rest, first);
-        tokens.extend(token.map(|kind| kind(&rest[..len])));
-        rest = &rest[len..];
-    }
-    tokens
+    Tokens::of(sql).collect()
 }
 
-type Kind<'a> = fn(&'a str) -> Token<'a>;
+/// The tokens of a text, one by one: who needs the first few pays for these.
+#[derive(Debug, Clone)]
+pub struct Tokens<'a> {
+    sql: &'a str,
+    lexer: Lexer,
+    used: usize,
+}
 
-/// The length in bytes of what stands first in `rest`, and what it is (`None`: nothing).
-fn next(rest: &str, first: char) -> (usize, Option<Kind<'_>>) {
-    if first.is_whitespace() || first == '\u{feff}' {
-        (first.len_utf8(), None)
-    } else if rest.starts_with("--") {
-        (rest.find('\n').unwrap_or(rest.len()), None)
-    } else if rest.starts_with("/*") {
-        (comment(rest), None)
-    } else if first == '\'' {
-        (quoted(rest, '\'', false), Some(Token::Literal))
-    } else if first == '"' {
-        (quoted(rest, '"', false), Some(Token::Quoted))
-    } else if let Some(len) = prefixed_string(rest) {
-        (len, Some(Token::Literal))
-    } else if let Some(len) = dollar_quoted(rest) {
-        (len, Some(Token::Literal))
-    } else if starts_word(first) {
-        (rest.find(|c| !continues_word(c)).unwrap_or(rest.len()), Some(Token::Word))
-    } else if first == ';' {
-        (1, Some(|_| Token::Semicolon))
-    } else if first.is_ascii_digit() {
-        (rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len()), Some(Token::Other))
-    } else {
-        (first.len_utf8(), Some(Token::Other))
+impl<'a> Tokens<'a> {
+    /// The tokens of `sql`.
+    pub fn of(sql: &'a str) -> Self {
+        let sql = sql.strip_prefix('\u{feff}').unwrap_or(sql);
+        Self { sql, lexer: Lexer::server(), used: 0 }
     }
 }
 
-fn starts_word(c: char) -> bool {
-    c.is_ascii_alphabetic() || c == '_' || !c.is_ascii()
-}
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
 
-fn continues_word(c: char) -> bool {
-    starts_word(c) || c.is_ascii_digit() || c == '$'
-}
-
-/// `/* … */`, which nests.
-fn comment(rest: &str) -> usize {
-    let bytes = rest.as_bytes();
-    let (mut depth, mut at) = (0, 0);
-    while at < bytes.len() {
-        match (bytes[at], bytes.get(at + 1)) {
-            (b'/', Some(b'*')) => (depth, at) = (depth + 1, at + 2),
-            (b'*', Some(b'/')) => (depth, at) = (depth - 1, at + 2),
-            _ => at += 1,
-        }
-        if depth == 0 {
-            return at;
+    fn next(&mut self) -> Option<Token<'a>> {
+        loop {
+            let (used, token) = self.lexer.next(&self.sql.as_bytes()[self.used..]);
+            self.used += used;
+            let Some(token) = token.or_else(|| self.lexer.flush()) else {
+                let (_, start) = self.lexer.unclosed()?;
+                self.lexer = Lexer::server();
+                let rest = &self.sql[start..];
+                return match rest.as_bytes() {
+                    [b'/', ..] => None,
+                    [b'"', ..] | [_, b'&', b'"', ..] => Some(Token::Quoted(rest)),
+                    _ => Some(Token::Literal(rest)),
+                };
+            };
+            let text = &self.sql[token.start..token.end];
+            return Some(match token.kind {
+                Kind::Space | Kind::LineComment | Kind::Comment => continue,
+                Kind::Word => Token::Word(text),
+                Kind::Literal => Token::Literal(text),
+                Kind::Quoted => Token::Quoted(text),
+                Kind::Semicolon => Token::Semicolon,
+                _ => Token::Other(text),
+            });
         }
     }
-    rest.len()
-}
-
-/// From a quote to its partner; a doubled quote does not end it.
-fn quoted(rest: &str, quote: char, escapes: bool) -> usize {
-    let mut chars = rest.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
-        if escapes && c == '\\' {
-            chars.next();
-        } else if c == quote && chars.next_if(|&(_, next)| next == quote).is_none() {
-            return at + c.len_utf8();
-        }
-    }
-    rest.len()
-}
-
-/// `E'…'`, `B'…'`, `X'…'`, `N'…'`, `U&'…'`; only the first knows backslash escapes.
-fn prefixed_string(rest: &str) -> Option<usize> {
-    let prefix = match rest.as_bytes() {
-        [b'e' | b'E' | b'b' | b'B' | b'x' | b'X' | b'n' | b'N', b'\'', ..] => 1,
-        [b'u' | b'U', b'&', b'\'', ..] => 2,
-        _ => return None,
-    };
-    let escapes = matches!(rest.as_bytes()[0], b'e' | b'E');
-    Some(prefix + quoted(&rest[prefix..], '\'', escapes))
-}
-
-/// `$$…$$` and `$tag$…$tag$`; `$1` is a parameter.
-fn dollar_quoted(rest: &str) -> Option<usize> {
-    let tag = rest.strip_prefix('$')?;
-    let end = tag.find('$')?;
-    let name = &tag[..end];
-    let valid = name.chars().next().is_none_or(starts_word)
-        && name.chars().all(|c| starts_word(c) || c.is_ascii_digit());
-    if !valid {
-        return None;
-    }
-    let open = end + 2;
-    let close = rest[open..].find(&rest[..open]);
-    Some(close.map_or(rest.len(), |at| open + at + open))
 }
 
 #[cfg(test)]
@@ -142,17 +119,31 @@ mod tests {
                 Semicolon,
                 Literal("E'\\';'"),
                 Literal("$f$ ; $$ ; $f$"),
-                Other("$"),
-                Other("1"),
+                Other("$1"),
             ]
         );
     }
 
     #[test]
     fn what_is_unclosed_reaches_to_the_end() {
-        for sql in ["'abc;", "\"abc;", "/* abc;", "$$ abc;", "e'\\"] {
-            assert!(!tokens(sql).contains(&Semicolon), "{sql}");
+        for (sql, last) in [
+            ("a 'abc;", Some(Literal("'abc;"))),
+            ("a \"abc;", Some(Quoted("\"abc;"))),
+            ("a u&\"abc;", Some(Quoted("u&\"abc;"))),
+            ("a $$ abc;", Some(Literal("$$ abc;"))),
+            ("a e'\\", Some(Literal("e'\\"))),
+            ("a /* abc;", None),
+        ] {
+            assert_eq!(
+                tokens(sql),
+                [Some(Word("a")), last].into_iter().flatten().collect::<Vec<_>>()
+            );
         }
+    }
+
+    #[test]
+    fn what_only_psql_knows_is_nothing_here() {
+        assert_eq!(tokens(r"\;:'a'"), [Other("\\"), Semicolon, Other(":"), Literal("'a'")]);
     }
 
     proptest::proptest! {

@@ -49,6 +49,12 @@ impl Stage {
         Function::start(function(Server::shared(), &self.secrets))
     }
 
+    /// The same with these files.
+    pub fn another_function_over(&self, files: &str) -> Function {
+        let options = function(Server::shared(), &self.secrets);
+        Function::start(options.env("LAMBDA_TASK_ROOT", files))
+    }
+
     pub fn stack(&self) -> Stack<'_> {
         Stack::new(&self.receiver, FUNCTION_ARN, LOGICAL_ID)
     }

@@ -145,13 +145,17 @@ impl Connection {
         Some(request)
     }
 
-    /// Answers the request just read; the connection stays open.
+    /// Answers the request just read; the connection stays open. A `content-length` among the
+    /// headers is sent instead of the true one.
     pub fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8]) {
         let mut answer = format!("HTTP/1.1 {status} {}\r\n", reason(status));
         for (name, value) in headers {
             write!(answer, "{name}: {value}\r\n").expect("a string takes all");
         }
-        write!(answer, "content-length: {}\r\n\r\n", body.len()).expect("a string takes all");
+        if !headers.iter().any(|(name, _)| *name == "content-length") {
+            write!(answer, "content-length: {}\r\n", body.len()).expect("a string takes all");
+        }
+        answer.push_str("\r\n");
         let mut answer = answer.into_bytes();
         answer.extend_from_slice(body);
         // The client may be gone, and that is its right.

@@ -12,6 +12,7 @@
 #![allow(clippy::zombie_processes, clippy::format_collect, clippy::needless_pass_by_value)]
 #![allow(clippy::unused_self, clippy::similar_names, clippy::duration_suboptimal_units)]
 
+pub mod bundle;
 pub mod client;
 pub mod cloudformation;
 pub mod cluster;
@@ -20,6 +21,7 @@ pub mod http;
 pub mod instance;
 pub mod lambda;
 pub mod liquibase;
+pub mod pooler;
 pub mod postgres;
 pub mod processes;
 pub mod proxy;
@@ -28,6 +30,7 @@ pub mod secrets;
 pub mod stack;
 pub mod tls;
 
+pub use bundle::Bundle;
 pub use client::{Client, Running};
 pub use cloudformation::{Behaviour, Receiver, Recorded};
 pub use lambda::{FUNCTION_ARN, Function, FunctionOptions, Invocation, Pending};

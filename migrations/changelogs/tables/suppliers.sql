@@ -1,0 +1,1 @@
+CREATE TABLE suppliers (id uuid PRIMARY KEY, name text NOT NULL);

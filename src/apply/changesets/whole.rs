@@ -1,0 +1,155 @@
+//! A changeset as one message: the server takes its text apart, so nothing is split wrongly.
+
+use std::borrow::Cow;
+
+use super::{Cause, ChangesetError, Run, Within};
+use crate::changelog::text::Source;
+use crate::changelog::{Changeset, Work};
+use crate::history::Executed;
+use crate::postgres::SqlError;
+use crate::sql::line_and_column;
+use crate::sql::split::{self, SplitError};
+
+/// A part of the message, and the number of the change that it is of.
+pub(super) struct Part<'a> {
+    text: Cow<'a, str>,
+    change: usize,
+}
+
+/// How a changeset has to be run.
+pub(super) enum Shape<'a> {
+    /// In one message.
+    OneMessage(Vec<Part<'a>>),
+    /// Statement by statement in one transaction.
+    Pieces,
+    /// Statement by statement outside of one.
+    Outside,
+}
+
+/// How the texts of a changeset want to be run.
+pub(super) fn shape(changeset: &Changeset) -> Result<Shape<'_>, Cause> {
+    let mut parts = Vec::new();
+    let mut pieces = false;
+    let changes = changeset.changes.iter().enumerate().filter(|(_, it)| it.applies);
+    for (number, change) in changes {
+        let Some(text) = change.content() else {
+            pieces = true;
+            continue;
+        };
+        let wrong = |error: &SplitError| {
+            let (line, column) = error.place();
+            Cause::Text(format!("{error} (at {})", place(changeset, number, line, column)))
+        };
+        let look = split::look(&text).map_err(|it| wrong(&it))?;
+        if let Some(statement) = &look.copies_out {
+            return Err(Cause::CopiesOut(statement.clone()));
+        }
+        if look.needs_no_transaction.is_some()
+            || (!look.transaction_commands.is_empty() && !look.own_transaction)
+        {
+            return Ok(Shape::Outside);
+        }
+        pieces |= look.has_copy_data || look.has_meta_commands;
+        // Ours stands for the text's own, and holds the history's row too.
+        let inner = split::without_own_transaction(&text).map_err(|it| wrong(&it))?;
+        let text = inner.filter(|_| look.own_transaction).map_or(text, Cow::Owned);
+        parts.push(Part { text, change: number });
+    }
+    Ok(if pieces { Shape::Pieces } else { Shape::OneMessage(parts) })
+}
+
+/// `file:line:column` for a place in the text of a change.
+pub(super) fn place(changeset: &Changeset, change: usize, line: usize, column: usize) -> String {
+    let text = match changeset.changes.get(change).map(|it| &it.work) {
+        Some(Work::Sql(text)) => Some(text),
+        _ => None,
+    };
+    let known = text.and_then(|it| it.lines.get(line.saturating_sub(1)));
+    match (known, text.map(|it| &it.source)) {
+        (Some(line), Some(Source::Whole { path } | Source::Formatted { path, .. })) => {
+            format!("{path}:{line}:{column}")
+        }
+        (Some(line), _) => format!("{}:{line}:{column}", changeset.place.file),
+        (None, Some(Source::Whole { path })) => format!("{path}:{line}:{column}"),
+        (None, _) => format!("{}, line {line}, column {column} of its text", changeset.place),
+    }
+}
+
+impl Run<'_> {
+    pub(super) async fn whole(
+        &mut self,
+        changeset: &Changeset,
+        how: Executed,
+        within: Within,
+        parts: &[Part<'_>],
+    ) -> Result<(), ChangesetError> {
+        let (begin, commit) = match within {
+            Within::Own => ("BEGIN;\n", "COMMIT"),
+            // What may fail must not take the others along.
+            Within::Open if !changeset.run.fail_on_error => {
+                ("SAVEPOINT changeset;\n", "RELEASE SAVEPOINT changeset")
+            }
+            Within::Open => ("", ""),
+        };
+        let mut sql = format!("{begin}{}\n", self.budget.set_local());
+        let mut starts = Vec::new();
+        for part in parts {
+            starts.push(sql.len());
+            sql += &part.text;
+            // On a line of its own, for the text may end in a comment.
+            sql += "\n;\n";
+        }
+        let end = sql.len();
+        sql += &self.recorded(changeset, how, "now()");
+        sql += commit;
+        let Err(error) = self.session.run(&sql).await else { return Ok(()) };
+        if !error.is_lost() {
+            let undo = match (within, begin.is_empty()) {
+                (Within::Own, _) => "ROLLBACK",
+                (Within::Open, false) => "ROLLBACK TO SAVEPOINT changeset",
+                (Within::Open, true) => "",
+            };
+            if !undo.is_empty() {
+                let undone = self.session.run(undo).await;
+                undone.map_err(|it| ChangesetError::new(changeset, None, it))?;
+            }
+        }
+        let message = Message { sql: &sql, starts: &starts, end, parts };
+        let before = usize::from(!begin.is_empty()) + 1;
+        let at = message.position(changeset, &error, before);
+        Err(ChangesetError::new(changeset, at, error))
+    }
+}
+
+struct Message<'a> {
+    sql: &'a str,
+    /// Where each part begins, in bytes.
+    starts: &'a [usize],
+    /// Where the last one ends.
+    end: usize,
+    parts: &'a [Part<'a>],
+}
+
+impl Message<'_> {
+    /// Where the error is: by the server's position, or by counting the statements that ended.
+    fn position(&self, changeset: &Changeset, error: &SqlError, before: usize) -> Option<String> {
+        if let Some(position) = error.position {
+            let bytes = self.sql.char_indices().nth(position.saturating_sub(1) as usize)?.0;
+            if bytes >= self.end {
+                return None;
+            }
+            let nth = self.starts.partition_point(|&start| start <= bytes).checked_sub(1)?;
+            let part = &self.parts[nth];
+            let inside = self.sql[self.starts[nth]..bytes].chars().count() + 1;
+            let (line, column) = line_and_column(&part.text, u32::try_from(inside).ok()?);
+            return Some(place(changeset, part.change, line, column));
+        }
+        let mut left = error.completed.checked_sub(before)?;
+        for part in self.parts {
+            if let Some((line, column)) = split::nth(&part.text, &mut left) {
+                return Some(place(changeset, part.change, line, column));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,102 @@
+//! Records of a CSV file, one at a time.
+//!
+//! Quotes are doubled inside of quotes (RFC 4180), a value may have line ends, and
+//! empty lines and comments are passed over. A comment is told by the first value
+//! of a record, as Liquibase tells it.
+
+use std::io::Read;
+
+use super::given::Given;
+use crate::changelog::ChangelogError;
+
+/// How a file is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    separator: u8,
+    quote: Option<u8>,
+    /// What a line of comment begins with.
+    pub comment: Option<String>,
+}
+
+impl Form {
+    /// As a change says.
+    pub fn of(given: &Given) -> Result<Self, ChangelogError> {
+        let ascii = |field: &str, text: &str| match text.as_bytes() {
+            [byte, ..] if byte.is_ascii() => Ok(*byte),
+            _ => Err(given.error(format!("`{field}` must begin with an ASCII character"))),
+        };
+        let separator = match given.text("separator") {
+            None => b',',
+            Some("\\t") => b'\t',
+            Some(text) => ascii("separator", text)?,
+        };
+        let quote = match given.text("quotchar") {
+            None => Some(b'"'),
+            Some(text) if text.trim().is_empty() => None,
+            Some(text) => Some(ascii("quotchar", text)?),
+        };
+        let comment = match given.text("commentLineStartsWith") {
+            None => Some("#".to_owned()),
+            Some("") => None,
+            Some(text) => Some(text.to_owned()),
+        };
+        Ok(Self { separator, quote, comment })
+    }
+}
+
+/// A file that is read.
+pub struct Csv<'a> {
+    reader: ::csv::Reader<Box<dyn Read + Send + 'a>>,
+    record: ::csv::ByteRecord,
+    comment: Option<String>,
+    first: bool,
+}
+
+impl<'a> Csv<'a> {
+    /// Begins to read.
+    pub fn new(file: Box<dyn Read + Send + 'a>, form: &Form) -> Self {
+        let reader = ::csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(form.separator)
+            .quoting(form.quote.is_some())
+            .quote(form.quote.unwrap_or(b'"'))
+            .from_reader(file);
+        let comment = form.comment.clone();
+        Self { reader, record: ::csv::ByteRecord::new(), comment, first: true }
+    }
+
+    /// The line where the record began that was read last.
+    pub fn line(&self) -> u64 {
+        self.record.position().map_or(0, ::csv::Position::line)
+    }
+
+    /// The next record that says something; an error says what is wrong.
+    pub fn next(&mut self) -> Result<Option<Vec<String>>, String> {
+        loop {
+            let more = self.reader.read_byte_record(&mut self.record);
+            if !more.map_err(|error| error.to_string())? {
+                return Ok(None);
+            }
+            let mut values = Vec::with_capacity(self.record.len());
+            for value in &self.record {
+                let text = std::str::from_utf8(value)
+                    .map_err(|_| format!("line {} is not UTF-8", self.line()))?;
+                values.push(text.replace("\r\n", "\n"));
+            }
+            if let Some(first) = values.first_mut().filter(|_| std::mem::take(&mut self.first)) {
+                if let Some(bare) = first.strip_prefix('\u{feff}') {
+                    *first = bare.to_owned();
+                }
+            }
+            let empty = matches!(values.as_slice(), [] | [_])
+                && values.iter().all(|it| it.trim().is_empty());
+            let is_comment = |text: &String| {
+                self.comment.as_ref().is_some_and(|comment| text.starts_with(comment.as_str()))
+            };
+            if !empty && !values.first().is_some_and(is_comment) {
+                return Ok(Some(values));
+            }
+        }
+    }
+}

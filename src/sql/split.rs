@@ -1,1 +1,0 @@
-//! Tells statements apart as psql does.

@@ -1,0 +1,1 @@
+create table r2 (id int);

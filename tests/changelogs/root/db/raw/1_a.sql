@@ -1,0 +1,1 @@
+create table r1 (id int default 5);

@@ -1,0 +1,1 @@
+create table s3 (id int default ${num});

@@ -1,0 +1,1 @@
+CREATE PROCEDURE p_file() LANGUAGE sql AS $$ select 2; $$;

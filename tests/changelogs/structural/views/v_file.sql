@@ -1,0 +1,2 @@
+select id as file_id
+from a

@@ -1,0 +1,1 @@
+SELECT string_agg(word, ',' ORDER BY n) = 'one,two;,many,old;' FROM cases;

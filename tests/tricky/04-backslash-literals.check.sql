@@ -1,0 +1,1 @@
+SELECT string_agg(path, '|' ORDER BY n) = 'C:\|C:\temp\|\''\;|\\' FROM paths;

@@ -1,0 +1,1 @@
+SELECT "a;b" = 1 AND "say ""x;""" || "--c" || "/*d" || "it's" || "$$" = 'bcdef' FROM "odd; name";

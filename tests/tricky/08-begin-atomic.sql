@@ -1,0 +1,13 @@
+CREATE TABLE steps (n int, word text);
+CREATE FUNCTION grade(score int) RETURNS text LANGUAGE sql
+BEGIN ATOMIC
+  SELECT CASE WHEN score > 5 THEN CASE WHEN score > 8 THEN 'great' ELSE 'good' END ELSE 'bad' END;
+END;
+CREATE OR REPLACE PROCEDURE fill() LANGUAGE sql
+BEGIN ATOMIC
+  INSERT INTO steps VALUES (1, grade(1));
+  INSERT INTO steps VALUES (2, grade(6));
+  INSERT INTO steps SELECT 3, CASE 1 WHEN 1 THEN grade(9) END;
+END;
+CALL fill();
+CREATE FUNCTION plus(a int, b int) RETURNS int IMMUTABLE RETURN a + b;

@@ -1,0 +1,2 @@
+﻿CREATE TABLE marked (a int);
+INSERT INTO marked VALUES (1);

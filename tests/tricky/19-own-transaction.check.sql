@@ -1,0 +1,1 @@
+SELECT array_agg(a) = '{2}' FROM owned;

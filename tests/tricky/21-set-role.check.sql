@@ -1,0 +1,1 @@
+SELECT string_agg(who, ',') = 'pg_monitor' FROM acted;

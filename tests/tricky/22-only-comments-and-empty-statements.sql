@@ -1,0 +1,5 @@
+;; -- nothing
+/* nothing; */ ;
+CREATE TABLE quiet (a int);;
+; /* ; */ ;
+-- the end /* ; '

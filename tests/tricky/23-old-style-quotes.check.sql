@@ -1,0 +1,1 @@
+SELECT v = 'a;b''' FROM old_rows;

@@ -1,0 +1,1 @@
+CREATE TABLE line (a int, b text); INSERT INTO line VALUES (1, ';'); INSERT INTO line SELECT 2, $$;$$; /* ; */ INSERT INTO line VALUES (3, E'\';'); DO $x$ BEGIN INSERT INTO line VALUES (4, 'd'); END $x$; UPDATE line SET b = b || '!' WHERE a = 4

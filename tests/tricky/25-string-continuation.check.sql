@@ -1,0 +1,1 @@
+SELECT string_agg(v, '|' ORDER BY n) = 'one two; three|ab|x''y;' FROM parts;

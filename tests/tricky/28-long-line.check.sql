@@ -1,0 +1,1 @@
+SELECT count(*) = 1000 AND sum(length(v)) = 126000 FROM long;
