@@ -313,3 +313,131 @@ pub fn of_changes(changes: &[Change]) -> Checksum {
         certain: counted.iter().all(|it| it.certain),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::changelog::Work;
+
+    #[test]
+    fn sql_has_the_checksums_that_liquibase_wrote_or_took() {
+        // Of 4.28.0: the first column it wrote, the second it took for the same and upgraded.
+        for (sql, delimiter, nine, eight) in [
+            (
+                "select 1;",
+                None,
+                "a7ca957848b7a2d82c733ec390529b49",
+                "07d7d7a28c35b80d36e41424401a2f3e",
+            ),
+            (
+                "select 2\n/\nselect 3\n/",
+                Some("\n/$"),
+                "ba7c26d50d13eae9a65bab29c9455c98",
+                "965baf014e019feab182b7c4ac52b226",
+            ),
+            (
+                "select 1\nGO\nselect 2\ngo",
+                Some("\\nGO"),
+                "7bb4d41c96ee330e7916d18994ac920d",
+                "a73ffd48c9b1991b6796c8a770a27878",
+            ),
+            (
+                "select 1; select 2;",
+                Some("--"),
+                "d0ac68cf3699decff59c77fea078a7a8",
+                "f04b2ab0e59bd8ba6f4095de389c280a",
+            ),
+        ] {
+            assert_eq!(v9(&[&squeezed_md5(sql)]), format!("9:{nine}"));
+            assert_eq!(v8(&[&v8_sql(sql, delimiter, true, true)]), format!("8:{eight}"));
+        }
+        assert_eq!(v8_sql(" \r\na \t b\n", None, true, true), v8_sql("a b", None, true, true));
+        assert_ne!(squeezed_md5("a\u{b}"), squeezed_md5("a"));
+    }
+
+    #[test]
+    fn a_text_is_normal_before_it_is_summed() {
+        assert_eq!(of_text(9, "e\u{301}\r\n\r\u{fffd}"), of_text(9, "\u{e9}\n\n"));
+        assert_eq!(of_text(9, ""), "9:d41d8cd98f00b204e9800998ecf8427e");
+    }
+
+    fn change(checksum: &str, older: &[&str], applies: bool) -> Change {
+        Change {
+            kind: "sql".into(),
+            description: "sql".into(),
+            applies,
+            work: Work::Nothing,
+            checksum: checksum.into(),
+            older: older.iter().map(|&it| it.into()).collect(),
+            certain: true,
+        }
+    }
+
+    #[test]
+    fn a_stored_checksum_gets_its_verdict() {
+        let sum = of_changes(&[
+            change("9:a", &["8:b", "8:c", "9:d"], true),
+            change("9:x", &["8:y"], false),
+        ]);
+        let [nine, eight, other, expanded] =
+            [v9(&["9:a"]), v8(&["8:b", "8:y"]), v8(&["8:c", "8:y"]), v9(&["9:d"])];
+        for (stored, valid, verdict) in [
+            (Some(nine.as_str()), &[][..], Verdict::Same),
+            (Some(&eight), &[], Verdict::Older),
+            (Some(&other), &[], Verdict::Older),
+            (Some(&expanded), &[], Verdict::Older),
+            (Some("9:00"), &[], Verdict::Differs),
+            (Some("8:00"), &[], Verdict::Differs),
+            (Some("7:00"), &[], Verdict::Uncertain),
+            (Some("10:00"), &[], Verdict::Uncertain),
+            (Some("00"), &[], Verdict::Uncertain),
+            (None, &[], Verdict::Unset),
+            (Some(" "), &["any"], Verdict::Unset),
+            (Some("9:00"), &["any"], Verdict::Same),
+            (Some("9:00"), &["1:ALL"], Verdict::Same),
+            (Some("9:00"), &["*"], Verdict::Same),
+            (Some("9:00"), &["1:*"], Verdict::Same),
+            (Some("8:00"), &["1:any"], Verdict::Older),
+            (Some("9:00"), &["9:11", " 9:00 "], Verdict::Same),
+            (Some("9:00"), &["9:11"], Verdict::Differs),
+            (Some("9:00"), &["9:any"], Verdict::Differs),
+            (Some("9:00"), &[&nine], Verdict::Same),
+            (Some("8:00"), &[&eight], Verdict::Older),
+            (Some("8:00"), &[&nine], Verdict::Differs),
+        ] {
+            let valid: Vec<_> = valid.iter().map(|&it| it.to_owned()).collect();
+            assert_eq!(sum.accepts(stored, &valid), verdict, "{stored:?} {valid:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_known_rule_is_never_said_to_differ() {
+        let mut unsure = change("9:a", &[], true);
+        unsure.certain = false;
+        let sum = of_changes(&[unsure]);
+        assert_eq!(sum.accepts(Some("9:00"), &[]), Verdict::Uncertain);
+        assert_eq!(sum.accepts(Some("8:00"), &[]), Verdict::Uncertain);
+        let sum = of_changes(&[change("9:a", &[], true)]);
+        assert_eq!(sum.accepts(Some("8:00"), &[]), Verdict::Uncertain);
+        assert_eq!(of_changes(&[]).current, v9(&[]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn pieces_give_what_the_whole_gives(parts in proptest::collection::vec("[ \t\r\na\u{e9}]{0,5}", 0..9)) {
+            let whole = parts.concat();
+            let (mut nine, mut eight) = (Squeezed::default(), Folded::new(None, true, false));
+            for part in &parts {
+                nine.push(part);
+                eight.push(part);
+            }
+            proptest::prop_assert_eq!(nine.finish(), squeezed_md5(&whole));
+            proptest::prop_assert_eq!(eight.finish(), v8_sql(&whole, None, true, false));
+        }
+
+        #[test]
+        fn any_stored_text_gets_a_verdict(stored in "\\PC{0,20}|[0-9]{0,12}:.{0,4}") {
+            of_changes(&[]).accepts(Some(&stored), std::slice::from_ref(&stored));
+        }
+    }
+}

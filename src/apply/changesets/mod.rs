@@ -22,7 +22,7 @@ pub use rehearse::{rehearse, tables};
 use crate::budget::Budget;
 use crate::changelog::flyway;
 use crate::changelog::precondition::Otherwise;
-use crate::changelog::{Changeset, Loaded};
+use crate::changelog::{Changeset, Loaded, Work};
 use crate::history::{Deployment, Executed, Table};
 use crate::ledger::{AuditRow, Entry};
 use crate::observed::Interrupted;
@@ -221,8 +221,12 @@ impl Run<'_> {
             return Ok(Shape::Outside);
         }
         let shape = whole::shape(changeset)?;
-        let long = matches!(shape, Shape::Pieces) && changeset.content().is_none();
-        if long && !pieces::fits_a_transaction(changeset, &self.loaded.files).await? {
+        let long = changeset
+            .changes
+            .iter()
+            .any(|it| matches!(&it.work, Work::Sql(text) if text.held.is_none()));
+        let fits = pieces::fits_a_transaction(self.session, changeset, &self.loaded.files);
+        if matches!(shape, Shape::Pieces) && long && !fits.await? {
             return Ok(Shape::Outside);
         }
         Ok(shape)

@@ -54,7 +54,7 @@ impl Run<'_> {
 
     async fn all(&self, changeset: &Changeset) -> Result<(), ChangesetError> {
         let mut pieces = Pieces::of(changeset, &self.loaded.files);
-        while let Some(piece) = pieces.next().await {
+        while let Some(piece) = pieces.next(self.session).await {
             let (piece, change) = piece.map_err(|it| ChangesetError::new(changeset, None, it))?;
             let Piece::Statement(statement) = piece else { continue };
             // The text's own brackets: ours stand for them.
@@ -77,7 +77,7 @@ impl Run<'_> {
     /// Sends the rows that follow `COPY … FROM STDIN`.
     async fn copy(&self, statement: &Statement, pieces: &mut Pieces) -> Result<(), Cause> {
         let mut copy = self.session.copy_in(&statement.text).await?;
-        while let Some(piece) = pieces.next().await {
+        while let Some(piece) = pieces.next(self.session).await {
             match piece?.0 {
                 Piece::CopyData(data) => copy.send(data).await?,
                 _ => break,
@@ -161,7 +161,7 @@ impl Walk<'_, '_> {
         let mut seen = 0;
         let mut doubtful = begun.doubtful;
         let mut pieces = Pieces::of(self.changeset, &self.run.loaded.files);
-        while let Some(piece) = pieces.next().await {
+        while let Some(piece) = pieces.next(self.run.session).await {
             let (piece, change) =
                 piece.map_err(|it| ChangesetError::new(self.changeset, None, it))?;
             let Piece::Statement(statement) = piece else { continue };

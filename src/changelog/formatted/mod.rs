@@ -1,8 +1,29 @@
 //! Liquibase's formatted SQL: comments that cut a file into changesets.
+//!
+//! It follows Liquibase 4.28 line by line, so that a history that Liquibase wrote
+//! is found again and a file means the same to both. A `.sql` file without the
+//! heading is one changeset as a whole (`raw`). Where Liquibase silently does
+//! something that nobody means, there is a warning.
 
+pub mod attributes;
 pub mod delimiter;
+pub mod directive;
+mod header;
+mod precondition;
+mod reader;
+mod rollback;
+mod walk;
 
-use super::{ChangelogError, Changeset, Files, Properties};
+use super::checksum::{Checksum, v9};
+use super::expression::{join, join_labels};
+use super::text::pipe::{Made, Rules, trimmed};
+use super::text::{each_line, whole};
+use super::{
+    Change, ChangelogError, Changeset, Files, Filter, Identity, Place, Properties, Rollback, Run,
+    Work,
+};
+use directive::Directive;
+pub use walk::replay;
 
 /// What a file gets from the includes above it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,17 +48,82 @@ pub struct Contents {
 }
 
 /// Whether the first line that is not blank says `--liquibase formatted sql`.
-pub fn is_formatted(_files: &dyn Files, _path: &str) -> Result<bool, ChangelogError> {
-    Ok(false)
+pub fn is_formatted(files: &dyn Files, path: &str) -> Result<bool, ChangelogError> {
+    let mut formatted = false;
+    each_line(files, path, &mut |line| {
+        let blank = trimmed(&line.text).is_empty();
+        formatted = !blank && matches!(directive::of(&line.text), Directive::Header);
+        blank
+    })?;
+    Ok(formatted)
 }
 
 /// Reads a `.sql` file: a formatted one, or one that is a single changeset as a whole (`raw`).
-/// Property lines are added to `properties`.
+/// Property lines are added to `properties`. All errors of the file are given at once.
 pub fn read(
-    _files: &dyn Files,
-    _path: &str,
-    _properties: &mut Properties,
-    _inherited: &Inherited,
+    files: &dyn Files,
+    path: &str,
+    properties: &mut Properties,
+    inherited: &Inherited,
 ) -> Result<Contents, Vec<ChangelogError>> {
-    Ok(Contents::default())
+    if is_formatted(files, path).map_err(|error| vec![error])? {
+        return reader::read(files, path, properties, inherited);
+    }
+    let changeset = raw(files, path, inherited).map_err(|error| vec![error])?;
+    Ok(Contents { changesets: vec![changeset], warnings: Vec::new() })
 }
+
+/// A file that is one changeset, as Liquibase reads it: properties are not expanded, and nothing is
+/// split.
+fn raw(files: &dyn Files, path: &str, inherited: &Inherited) -> Result<Changeset, ChangelogError> {
+    let place = Place { file: path.to_owned(), line: 1 };
+    let Some(made) = whole(files, path, Rules::default(), None)? else {
+        let hint = "Write its SQL, or remove the file.";
+        return Err(ChangelogError::at(&place, "the file is empty").hint(hint));
+    };
+    let Made { text, checksum: inner, older } = made;
+    let stored = inherited.logical_path.as_deref().unwrap_or(path);
+    let identity =
+        |id: String| Identity { id, author: "includeAll".into(), path: header::stored(stored) };
+    Ok(Changeset {
+        // One release of Liquibase made the path a part of the id.
+        legacy: vec![identity(format!("raw_{}", path.replace('/', "_")))],
+        identity: identity("raw".into()),
+        place,
+        changes: vec![change(Work::Sql(text), inner.clone())],
+        rollback: Rollback::Unknown,
+        filter: Filter {
+            contexts: inherited.contexts.clone(),
+            labels: inherited.labels.clone(),
+            dbms: None,
+            ignored: inherited.ignored,
+            contexts_column: join(&inherited.contexts, ""),
+            labels_column: join_labels(&inherited.labels, ""),
+        },
+        run: Run::default(),
+        preconditions: None,
+        valid_checksums: Vec::new(),
+        comments: String::new(),
+        description: "sql".into(),
+        tag: None,
+        checksum: Checksum { current: v9(&[&inner]), older, certain: true },
+        flyway: None,
+    })
+}
+
+/// The one change of a changeset, with its checksum.
+fn change(work: Work, checksum: String) -> Change {
+    Change {
+        kind: "sql".into(),
+        description: "sql".into(),
+        applies: true,
+        work,
+        checksum,
+        // The changeset's own are made from its SQL once somebody asks.
+        older: Vec::new(),
+        certain: true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ mod splitter;
 
 use std::ops::Range;
 
-pub use look::{Command, Look, Shape, look, without_own_transaction};
+pub use look::{Command, Look, Shape, look, nth, without_own_transaction};
 pub use outline::Copy;
 use place::{Mark, place_of};
 pub use splitter::Splitter;
