@@ -8,126 +8,16 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use support::folder::{dump, history};
+use support::liquibase::VERSION;
+use support::{Client, Database, Folder, Liquibase, Server, wait_until};
 
-use serde_json::Value;
-use support::cluster::Run;
-use support::{
-    Client, Database, Liquibase, MASTER, MASTER_PASSWORD, MASTER_PASSWORD_MARK, Server, liquibase,
-    processes, wait_until,
-};
-
-/// A folder with the changelogs.
-struct Folder(PathBuf);
-
-/// What this program said.
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+fn changelogs() -> Folder {
+    Folder::copy_of("changelogs/interop")
 }
 
-impl Folder {
-    fn new() -> Folder {
-        let name = format!("interop-{}", processes::unique());
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let changelogs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/changelogs/interop");
-        copy(Path::new(changelogs), &folder);
-        Folder(folder)
-    }
-
-    fn liquibase<'a>(&'a self, database: &'a Database) -> Liquibase<'a> {
-        Liquibase { database, folder: &self.0 }
-    }
-
-    fn command(&self, database: &Database, command: &str, changelog: &str) -> Command {
-        let file = self.0.join(format!("{}.yaml", processes::unique()));
-        std::fs::write(&file, format!("Changelog: {changelog}\n")).unwrap();
-        let server = Server::shared();
-        let mut program = Command::new(env!("CARGO_BIN_EXE_execute-sql"));
-        program
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("PGHOST", server.host())
-            .env("PGPORT", server.port().to_string())
-            .env("PGUSER", MASTER)
-            .env("PGPASSWORD", MASTER_PASSWORD)
-            .env("PGDATABASE", &database.name)
-            .env("PGSSLROOTCERT", server.ca_pem_path())
-            .current_dir("/")
-            .args(["--format", "json", command, "--file"])
-            .arg(file);
-        program
-    }
-
-    /// `changelog` is the value of `Changelog` as it stands in a properties file.
-    fn run(&self, database: &Database, command: &str, changelog: &str) -> Said {
-        let output = self.command(database, command, changelog).output().unwrap();
-        let Output { status, stdout, stderr } = output;
-        let (out, err) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
-        assert!(!out.contains(MASTER_PASSWORD_MARK) && !err.contains(MASTER_PASSWORD_MARK));
-        Said { code: status.code(), out, err }
-    }
-
-    /// Applies, which must succeed; gives the report.
-    #[track_caller]
-    fn apply(&self, database: &Database, changelog: &str) -> Value {
-        let said = self.run(database, "apply", changelog);
-        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
-        serde_json::from_str(&said.out).unwrap()
-    }
-
-    /// A database that Liquibase or another run brought up to date: nothing is planned, and
-    /// applying leaves it as it is.
-    #[track_caller]
-    fn is_up_to_date(&self, database: &Database, changelog: &str) {
-        let before = everything(database);
-        let said = self.run(database, "plan", changelog);
-        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
-        let report: Value = serde_json::from_str(&said.out).unwrap();
-        assert_eq!(report["Steps"], Value::Array(vec![]), "{}", said.err);
-        let said = self.run(database, "verify", changelog);
-        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
-        let report = self.apply(database, changelog);
-        assert_eq!(report["Changed"], false, "{report:#}");
-        assert_eq!(everything(database), before);
-    }
-
-    fn start(&self, database: &Database, changelog: &str) -> Child {
-        let mut command = self.command(database, "apply", changelog);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.0.join(name), text).unwrap();
-    }
-
-    /// Replaces words of a file that has them.
-    fn edit(&self, name: &str, from: &str, to: &str) {
-        let text = std::fs::read_to_string(self.0.join(name)).unwrap();
-        assert!(text.contains(from), "{name} has no {from:?}");
-        self.write(name, &text.replace(from, to));
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target)
-        } else {
-            drop(std::fs::copy(&path, target).unwrap())
-        }
-    }
+fn liquibase<'a>(folder: &'a Folder, database: &'a Database) -> Liquibase<'a> {
+    Liquibase { database, folder: &folder.0 }
 }
 
 fn database() -> Database {
@@ -135,47 +25,23 @@ fn database() -> Database {
 }
 
 /// The history but for what differs from run to run: `DATEEXECUTED` and `DEPLOYMENT_ID`.
-fn history(database: &Database) -> Vec<String> {
-    let rows = database.admin().rows(
-        "SELECT id, author, filename, orderexecuted, exectype, md5sum, description, comments, tag, \
-         liquibase, contexts, labels FROM databasechangelog ORDER BY orderexecuted, id",
-    );
-    rows.iter().map(|row| format!("{row:?}")).collect()
-}
-
-/// Every column of the history.
-fn everything(database: &Database) -> Vec<Vec<Option<String>>> {
-    database.admin().rows("SELECT * FROM databasechangelog ORDER BY orderexecuted, id")
-}
-
-/// Definitions and data as `pg_dump` sees them, without our ledger and without the history's rows.
-fn dump(database: &Database) -> String {
-    let server = Server::shared();
-    let run = Run::get();
-    let output = run
-        .programs
-        .command("pg_dump", &run.folder)
-        .args(["--exclude-schema=execute_sql", "--exclude-table-data=databasechangelog*"])
-        .args(["-h", server.host(), "-p", &server.port().to_string(), "-U", MASTER, &database.name])
-        .env("PGPASSWORD", MASTER_PASSWORD)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    // `\restrict` is followed by a random word.
-    let kept = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
-    text.lines().filter(kept).collect::<Vec<_>>().join("\n")
+fn rows(database: &Database) -> Vec<String> {
+    history(
+        database,
+        "id, author, filename, orderexecuted, exectype, md5sum, description, comments, tag, \
+         liquibase, contexts, labels",
+    )
 }
 
 /// Both ran the same, wrote the same, and made the same of it.
 #[track_caller]
 fn same(liquibase: &Database, ours: &Database) {
-    let (theirs, written) = (history(liquibase), history(ours));
+    let (theirs, written) = (rows(liquibase), rows(ours));
     for (theirs, ours) in theirs.iter().zip(&written) {
         assert_eq!(theirs, ours, "left: Liquibase's");
     }
     assert_eq!(theirs.len(), written.len(), "{theirs:#?}\n{written:#?}");
-    let (theirs, made) = (dump(liquibase), dump(ours));
+    let (theirs, made) = (dump(liquibase, &[]), dump(ours, &[]));
     for (theirs, ours) in theirs.lines().zip(made.lines()) {
         assert_eq!(theirs, ours, "left: after Liquibase");
     }
@@ -186,19 +52,19 @@ fn same(liquibase: &Database, ours: &Database) {
 /// other's. `ours` is our `Changelog`, `theirs` the file that Liquibase is given.
 #[track_caller]
 fn both_ways(ours: &str, theirs: &str, expected: usize) {
-    let (folder, by_liquibase, by_us) = (Folder::new(), database(), database());
+    let (folder, by_liquibase, by_us) = (changelogs(), database(), database());
     std::thread::scope(|scope| {
-        scope.spawn(|| folder.liquibase(&by_liquibase).update(theirs, &[]));
+        scope.spawn(|| liquibase(&folder, &by_liquibase).update(theirs, &[]));
         folder.apply(&by_us, ours);
     });
     same(&by_liquibase, &by_us);
-    assert_eq!(history(&by_us).len(), expected);
-    assert!(history(&by_us).iter().all(|row| row.contains(liquibase::VERSION)));
+    assert_eq!(rows(&by_us).len(), expected);
+    assert!(rows(&by_us).iter().all(|row| row.contains(VERSION)));
     folder.is_up_to_date(&by_us, ours);
     folder.is_up_to_date(&by_liquibase, ours);
-    let before = everything(&by_us);
-    assert_eq!(folder.liquibase(&by_us).status(theirs, &[]), Ok(()));
-    assert_eq!(everything(&by_us), before);
+    let before = history(&by_us, "*");
+    assert_eq!(liquibase(&folder, &by_us).status(theirs, &[]), Ok(()));
+    assert_eq!(history(&by_us, "*"), before);
 }
 
 #[test]
@@ -223,24 +89,24 @@ fn a_folder_of_sql_files_is_the_same_to_both() {
 
 #[test]
 fn either_goes_on_where_the_other_stopped() {
-    let (folder, whole) = (Folder::new(), database());
+    let (folder, whole) = (changelogs(), database());
     let (theirs_first, ours_first) = (database(), database());
     let root = "mixed/root.yaml";
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let file = format!("--changelog-file={root}");
-            folder.liquibase(&theirs_first).must(&["update-to-tag", &file, "--tag=half"]);
+            liquibase(&folder, &theirs_first).must(&["update-to-tag", &file, "--tag=half"]);
         });
         folder.apply(&whole, root);
         folder.apply(&ours_first, &format!("{{Path: {root}, ToTag: half}}"));
     });
-    assert_eq!(history(&theirs_first), history(&ours_first));
-    let half = history(&ours_first).len();
-    assert!(half > 20 && half < history(&whole).len(), "{half}");
-    assert_eq!(dump(&theirs_first), dump(&ours_first));
+    assert_eq!(rows(&theirs_first), rows(&ours_first));
+    let half = rows(&ours_first).len();
+    assert!(half > 20 && half < rows(&whole).len(), "{half}");
+    assert_eq!(dump(&theirs_first, &[]), dump(&ours_first, &[]));
 
     folder.apply(&theirs_first, root);
-    let said = folder.liquibase(&ours_first).update(root, &[]);
+    let said = liquibase(&folder, &ours_first).update(root, &[]);
     assert!(said.contains(&format!("Previously run: {:>16}", half)), "{said}");
     same(&whole, &theirs_first);
     same(&whole, &ours_first);
@@ -248,9 +114,9 @@ fn either_goes_on_where_the_other_stopped() {
 
 #[test]
 fn contexts_and_labels_choose_the_same_changesets() {
-    let (folder, by_liquibase, by_us) = (Folder::new(), database(), database());
+    let (folder, by_liquibase, by_us) = (changelogs(), database(), database());
     let chosen = ["--contexts=prod,own,all", "--label-filter=one or (nested and !deeper)"];
-    folder.liquibase(&by_liquibase).update("small/selection.yaml", &chosen);
+    liquibase(&folder, &by_liquibase).update("small/selection.yaml", &chosen);
     let ours = "{Path: small/selection.yaml, Contexts: 'prod,own,all', \
                 Labels: 'one or (nested and !deeper)'}";
     folder.apply(&by_us, ours);
@@ -258,47 +124,47 @@ fn contexts_and_labels_choose_the_same_changesets() {
     folder.is_up_to_date(&by_us, ours);
     // A list is the same as a text with commas; without a choice everything else runs.
     folder.is_up_to_date(&by_us, &ours.replace("'prod,own,all'", "[prod, own, all]"));
-    let before = history(&by_us).len();
+    let before = rows(&by_us).len();
     folder.apply(&by_us, "small/selection.yaml");
-    assert!(history(&by_us).len() > before);
+    assert!(rows(&by_us).len() > before);
 }
 
 #[test]
 fn what_runs_again_leaves_the_same_rows_and_an_edit_is_refused_by_both() {
-    let (folder, one, other) = (Folder::new(), database(), database());
+    let (folder, one, other) = (changelogs(), database(), database());
     let file = "small/rerun.sql";
-    folder.liquibase(&one).update(file, &[]);
+    liquibase(&folder, &one).update(file, &[]);
     folder.apply(&other, file);
     same(&one, &other);
 
     folder.edit(file, "'on change, version 1'", "'on change, version 2'");
-    folder.liquibase(&one).update(file, &[]);
+    liquibase(&folder, &one).update(file, &[]);
     folder.apply(&other, file);
     same(&one, &other);
-    assert!(history(&one).iter().any(|row| row.contains("RERAN")));
+    assert!(rows(&one).iter().any(|row| row.contains("RERAN")));
 
     // Each goes on in the other's database.
     folder.apply(&one, file);
-    folder.liquibase(&other).update(file, &[]);
+    liquibase(&folder, &other).update(file, &[]);
     same(&other, &one);
 
     folder.edit(file, "VALUES ('plain')", "VALUES ('edited')");
-    let before = [everything(&one), everything(&other)];
+    let before = [history(&one, "*"), history(&other, "*")];
     for command in ["plan", "apply", "verify"] {
         let said = folder.run(&other, command, file);
         assert_eq!(said.code, Some(1), "{command}: {}{}", said.out, said.err);
         let text = said.out + &said.err;
         assert!(text.contains("run:plain") && text.contains(file), "{command}: {text}");
     }
-    let said = folder.liquibase(&one).run(&["update", &format!("--changelog-file={file}")]);
+    let said = liquibase(&folder, &one).run(&["update", &format!("--changelog-file={file}")]);
     assert!(!said.ok && said.text.contains("but is now"), "{}", said.text);
-    assert_eq!([everything(&one), everything(&other)], before);
+    assert_eq!([history(&one, "*"), history(&other, "*")], before);
 }
 
 #[test]
 fn an_empty_last_changeset_is_stored_as_by_liquibase() {
-    let (folder, by_liquibase, by_us) = (Folder::new(), database(), database());
-    folder.liquibase(&by_liquibase).update("small/empty-last.sql", &[]);
+    let (folder, by_liquibase, by_us) = (changelogs(), database(), database());
+    liquibase(&folder, &by_liquibase).update("small/empty-last.sql", &[]);
     folder.apply(&by_us, "small/empty-last.sql");
     same(&by_liquibase, &by_us);
 }
@@ -338,7 +204,7 @@ fn old_history(database: &Database) {
 
 #[test]
 fn a_history_of_an_older_liquibase_is_adopted_and_nothing_runs() {
-    let (folder, one, other) = (Folder::new(), database(), database());
+    let (folder, one, other) = (changelogs(), database(), database());
     folder.write(
         "old.sql",
         "--liquibase formatted sql\n\n\
@@ -350,13 +216,13 @@ fn a_history_of_an_older_liquibase_is_adopted_and_nothing_runs() {
     for database in [&one, &other] {
         old_history(database);
     }
-    let before = dump(&one);
+    let before = dump(&one, &[]);
     // The sums above are Liquibase's own, or it would refuse.
-    let said = folder.liquibase(&one).update("old.sql", &[]);
+    let said = liquibase(&folder, &one).update("old.sql", &[]);
     assert!(said.contains("Previously run:               4"), "{said}");
     folder.apply(&other, "old.sql");
     folder.is_up_to_date(&other, "old.sql");
-    assert_eq!(dump(&other), before);
+    assert_eq!(dump(&other, &[]), before);
     let unsummed = |database: &Database| {
         let sql = "SELECT id, orderexecuted, exectype, dateexecuted, liquibase, deployment_id \
                    FROM databasechangelog ORDER BY orderexecuted";
@@ -364,7 +230,7 @@ fn a_history_of_an_older_liquibase_is_adopted_and_nothing_runs() {
     };
     assert_eq!(unsummed(&other), unsummed(&one));
     // It takes what became of the sums, whether they were brought up to its version or left.
-    assert_eq!(folder.liquibase(&other).status("old.sql", &[]), Ok(()));
+    assert_eq!(liquibase(&folder, &other).status("old.sql", &[]), Ok(()));
 
     folder.edit("old.sql", "INSERT INTO no_such VALUES (1)", "INSERT INTO no_such VALUES (3)");
     let said = folder.run(&other, "apply", "old.sql");
@@ -401,32 +267,32 @@ fn locked_by(database: &Database) -> Option<String> {
 
 #[test]
 fn liquibase_waits_while_we_run() {
-    let (folder, database) = (Folder::new(), database());
+    let (folder, database) = (changelogs(), database());
     folder.write("wait.sql", WAITING);
     let gate = gate(&database);
     let ours = folder.start(&database, "wait.sql");
     wait_until("our changeset waits", || !waiting(&database).is_empty());
     assert!(locked_by(&database).is_some());
-    let liquibase = folder.liquibase(&database);
+    let it = liquibase(&folder, &database);
     let file = "--changelog-file=wait.sql";
-    let theirs = liquibase.start(&["--changelog-lock-poll-rate=1", "update", file]);
+    let theirs = it.start(&["--changelog-lock-poll-rate=1", "update", file]);
     theirs.wait_for("Waiting for changelog lock");
     drop(gate);
     let output = ours.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = theirs.wait();
     assert!(said.ok, "{}", said.text);
-    assert_eq!(history(&database).len(), 3);
+    assert_eq!(rows(&database).len(), 3);
     assert_eq!(locked_by(&database), None);
 }
 
 #[test]
 fn we_wait_while_liquibase_runs() {
-    let (folder, database) = (Folder::new(), database());
+    let (folder, database) = (changelogs(), database());
     folder.write("wait.sql", WAITING);
     let gate = gate(&database);
-    let liquibase = folder.liquibase(&database);
-    let theirs = liquibase.start(&["update", "--changelog-file=wait.sql"]);
+    let it = liquibase(&folder, &database);
+    let theirs = it.start(&["update", "--changelog-file=wait.sql"]);
     wait_until("Liquibase's changeset waits", || !waiting(&database).is_empty());
     let holder = locked_by(&database).unwrap();
     let ours = folder.start(&database, "wait.sql");
@@ -439,14 +305,14 @@ fn we_wait_while_liquibase_runs() {
     assert!(said.ok, "{}", said.text);
     let output = ours.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(history(&database).len(), 3);
+    assert_eq!(rows(&database).len(), 3);
     assert_eq!(locked_by(&database), None);
     folder.is_up_to_date(&database, "wait.sql");
 }
 
 #[test]
 fn the_lock_row_of_our_own_killed_run_is_taken_over() {
-    let (folder, database) = (Folder::new(), database());
+    let (folder, database) = (changelogs(), database());
     folder.write("wait.sql", WAITING);
     let gate = gate(&database);
     let mut killed = folder.start(&database, "wait.sql");
@@ -458,6 +324,6 @@ fn the_lock_row_of_our_own_killed_run_is_taken_over() {
     database.admin().exec(&format!("SELECT pg_terminate_backend({pid}, 60000)"));
     drop(gate);
     folder.apply(&database, "wait.sql");
-    assert_eq!(history(&database).len(), 3);
+    assert_eq!(rows(&database).len(), 3);
     assert_eq!(locked_by(&database), None);
 }

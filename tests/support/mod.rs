@@ -17,6 +17,7 @@ pub mod client;
 pub mod cloudformation;
 pub mod cluster;
 pub mod environment;
+pub mod folder;
 pub mod http;
 pub mod instance;
 pub mod lambda;
@@ -33,6 +34,7 @@ pub mod tls;
 pub use bundle::Bundle;
 pub use client::{Client, Running};
 pub use cloudformation::{Behaviour, Receiver, Recorded};
+pub use folder::Folder;
 pub use lambda::{FUNCTION_ARN, Function, FunctionOptions, Invocation, Pending};
 pub use liquibase::Liquibase;
 pub use postgres::{
