@@ -165,7 +165,8 @@ mod tests {
             let steps = sql.into_iter().map(|sql| Step::RunSql { moment: Moment::OnCreate, number: 1, sql });
             let plan = Plan { steps: steps.collect(), claims: Vec::new(), notes: Vec::new() };
             let data = data(&Facts { before: &before, after: &before.installed, plan: &plan,
-                changed: success, duration_ms: u128::MAX });
+                changed: success, changesets: usize::MAX, last_changeset: hint.clone(),
+                duration_ms: u128::MAX });
             let keys = data.len();
             let response = Response {
                 status: if success { Status::Success } else { Status::Failed },

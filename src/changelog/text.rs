@@ -117,7 +117,7 @@ impl Text {
             return Ok(());
         }
         if let Source::Flyway { path, placeholders } = &self.source {
-            return Ok(flyway::reread(files, path, placeholders, sink)?);
+            return flyway::reread(files, path, placeholders, sink);
         }
         let (Some(again), Source::Formatted { path, .. } | Source::Whole { path }) =
             (&self.again, &self.source)

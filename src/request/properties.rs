@@ -261,10 +261,10 @@ fn advice(why: &check::Refused) -> &'static str {
 }
 
 fn on_rollback(path: &str, value: &Value) -> Read<()> {
-    match value::word(path, value, &[("Keep", true), ("Revert", false)])? {
-        true => Ok(()),
-        false => Err(PropertyError(format!("`{path}: Revert` is not supported yet"))),
+    if value::word(path, value, &[("Keep", true), ("Revert", false)])? {
+        return Ok(());
     }
+    Err(PropertyError(format!("`{path}: Revert` is not supported yet")))
 }
 
 fn on_delete(path: &str, value: &Value) -> Read<OnDelete> {

@@ -216,6 +216,7 @@ impl Sink {
             sha256: hex(&self.sha256.finalize()),
             source,
             damaged: None,
+            again: None,
         };
         let (written, replaced) = (written.finish(), self.sums.map(Summing::finish));
         Scanned { written, replaced, text }
