@@ -118,7 +118,6 @@ impl Liquibase<'_> {
             .env("LIQUIBASE_COMMAND_PASSWORD", MASTER_PASSWORD)
             .env("LIQUIBASE_HEADLESS", "true")
             .env("LIQUIBASE_SHOW_BANNER", "false")
-            .env("LIQUIBASE_ANALYTICS_ENABLED", "false")
             .current_dir(self.folder)
             .stdin(Stdio::null());
         command

@@ -90,13 +90,6 @@ GO
 INSERT INTO log (what) VALUES ('go two')
 go
 
---changeset delimiters:default
-INSERT INTO log (what) VALUES ('default go')
-GO
-INSERT INTO log (what) VALUES ('default slash')
-/
-INSERT INTO log (what) VALUES ('default semicolon');
-
 --changeset delimiters:slash endDelimiter:/
 INSERT INTO log (what) VALUES ('slash one');
 /
