@@ -115,7 +115,7 @@ fn a_changeset_that_fails_leaves_what_came_before_it_and_says_where_it_stands() 
 fn the_place_of_a_syntax_error_is_the_one_in_the_file() {
     let bundle = Bundle::of(&[(
         "a.sql",
-        "--liquibase formatted sql\n--changeset ann:1\n-- a comment\nSELECT 1;\nSELECT é,\n  nope;\n",
+        "--liquibase formatted sql\n--changeset ann:1\n-- a comment\nSELECT 1;\nSELECT 'é',\n  nope;\n",
     )]);
     let reason = with(&bundle).refused(json!({ "Changelog": "a.sql" }));
     assert!(reason.contains("(a.sql:6:3)") && reason.contains("(42703)"), "{reason}");
@@ -156,9 +156,8 @@ fn a_stack_that_rolls_back_brings_the_older_changelog_and_gets_there() {
     let update = stack.update(stage.properties(json!({ "Changelog": "a.sql", "Nonce": "2" })));
     let failed = stage.ask(&update);
     assert_eq!(failed["Status"], "FAILED");
-    stack.settle(&failed);
     bundle.write("a.sql", FIRST.as_bytes());
-    let back = stack.roll_back();
+    let back = stack.settle(&failed).event();
     let answer = stage.succeed(&mut stack, &back);
     let reason = answer["Reason"].as_str().unwrap();
     assert!(reason.contains("1 changesets of the history are not in this changelog"), "{reason}");
@@ -214,7 +213,7 @@ fn a_changeset_that_ends_its_session_is_named() {
     let stage = with(&bundle);
     let create = stage.stack().create(stage.properties(json!({ "Changelog": "a.sql" })));
     let reason = stage.fail(&create);
-    assert!(reason.contains("changeset `ann:1` (a.sql:2"), "{reason}");
+    assert!(reason.contains("changeset `ann:1` (a.sql:3:1)"), "{reason}");
 }
 
 #[test]

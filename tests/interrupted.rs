@@ -108,7 +108,8 @@ fn a_changeset_waits_for_its_lock_and_tries_again() {
     )]);
     let stage = with(&bundle);
     let holder = stage.database.master();
-    holder.exec("CREATE TABLE held (); BEGIN; LOCK TABLE held");
+    holder.exec("CREATE TABLE held ()");
+    holder.exec("BEGIN; LOCK TABLE held");
     let mut stack = stage.stack();
     let create =
         stack.create(stage.properties(json!({ "Changelog": "a.sql", "LockTimeout": "1" })));
@@ -140,7 +141,7 @@ fn an_index_is_built_concurrently_and_an_invalid_leftover_goes_first() {
     assert!(reason.contains("(23505); 1 statements of it stand"), "{reason}");
     stack.settle(&answer);
     let admin = stage.database.admin();
-    let valid = "SELECT string_agg(indexrelid::regclass || ':' || indisvalid, ' ' ORDER BY 1) \
+    let valid = "SELECT string_agg(indexrelid::regclass || ':' || indisvalid, ' ' ORDER BY indexrelid::regclass::text) \
          FROM pg_index WHERE indrelid = 't'::regclass";
     assert_eq!(admin.value(valid), "t_a:false t_b:true");
     admin.exec("DELETE FROM t WHERE b = 2");
@@ -162,7 +163,8 @@ fn a_concurrent_build_that_is_killed_goes_on_where_it_stopped() {
     )]);
     let stage = with(&bundle);
     let holder = stage.database.master();
-    holder.exec("CREATE TABLE t0 (); BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
+    holder.exec("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    holder.exec("SELECT 1");
     let mut stack = stage.stack();
     let create = stack.create(properties(&stage));
     let pending = stage.function.start_invoke(create.to_string().as_bytes());
@@ -193,7 +195,8 @@ fn the_server_stopped_in_the_middle_costs_nothing_but_time() {
     let folder = bundle.path().to_owned();
     let stage = Stage::with(&server, |it| it.env("LAMBDA_TASK_ROOT", &folder));
     let holder = stage.database.master();
-    holder.exec("CREATE TABLE held (); BEGIN; LOCK TABLE held");
+    holder.exec("CREATE TABLE held ()");
+    holder.exec("BEGIN; LOCK TABLE held");
     let mut stack = stage.stack();
     let create = stack.create(properties(&stage));
     let pending = stage.function.start_invoke(create.to_string().as_bytes());
@@ -240,7 +243,8 @@ fn a_lock_that_a_killed_run_of_ours_left_is_taken_over() {
     )]);
     let stage = with(&bundle);
     let holder = stage.database.master();
-    holder.exec("CREATE TABLE held (); BEGIN; LOCK TABLE held");
+    holder.exec("CREATE TABLE held ()");
+    holder.exec("BEGIN; LOCK TABLE held");
     let mut stack = stage.stack();
     let create = stack.create(properties(&stage));
     let pending = stage.function.start_invoke(create.to_string().as_bytes());

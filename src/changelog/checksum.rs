@@ -74,6 +74,9 @@ impl Checksum {
     /// Compares with what is stored. `valid` is the changeset's `validCheckSum`s as written: `any`,
     /// `all` and `*` accept everything, others accept if they are the stored or the computed one.
     pub fn accepts(&self, stored: Option<&str>, valid: &[String]) -> Verdict {
+        if stored == Some(self.current.as_str()) {
+            return Verdict::Same;
+        }
         let Some((version, hex)) = stored.map(str::trim).filter(|it| !it.is_empty()).map(parsed)
         else {
             return Verdict::Unset;
@@ -151,16 +154,29 @@ pub fn v8(parts: &[&str]) -> String {
 }
 
 fn of_parts(version: u8, parts: &[&str]) -> String {
+    // A changeset's parts are checksums: plain already.
+    if parts.iter().all(|it| is_plain(it)) {
+        let mut md5 = Md5::new();
+        for part in parts {
+            md5.update(part);
+            md5.update(":");
+        }
+        return finish(version, md5);
+    }
     of_text(version, &parts.iter().flat_map(|it| [*it, ":"]).collect::<String>())
 }
 
 /// Liquibase's checksum of a text: line ends made `\n`, U+FFFD left out, in Unicode's form NFC.
 pub fn of_text(version: u8, text: &str) -> String {
-    if text.is_ascii() && !text.contains('\r') {
+    if is_plain(text) {
         return finish(version, Md5::new_with_prefix(text));
     }
     let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\u{fffd}', "");
     finish(version, Md5::new_with_prefix(text.nfc().collect::<String>()))
+}
+
+fn is_plain(text: &str) -> bool {
+    text.is_ascii() && !text.contains('\r')
 }
 
 /// The checksum of SQL (version 9): blanks, tabs and line ends left out.
@@ -265,18 +281,26 @@ impl<'a> Buffered<'a> {
 }
 
 fn finish(version: u8, md5: Md5) -> String {
-    format!("{version}:{}", hex(&md5.finalize()))
+    let mut text = String::with_capacity(34);
+    text.push(char::from(b'0' + version));
+    text.push(':');
+    push_hex(&md5.finalize(), &mut text);
+    text
 }
 
 /// Bytes in hex, lower case.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
+    push_hex(bytes, &mut text);
+    text
+}
+
+fn push_hex(bytes: &[u8], text: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {
         text.push(DIGITS[usize::from(byte >> 4)].into());
         text.push(DIGITS[usize::from(byte & 15)].into());
     }
-    text
 }
 
 /// A changeset's checksums from its changes. Version 9 leaves changes out whose `dbms` is not ours;

@@ -8,6 +8,7 @@ use super::{
 use crate::apply::{self, Applied, ApplyError};
 use crate::changelog::Loaded;
 use crate::failure::Failure;
+use crate::history;
 use crate::inspect;
 use crate::ledger::{self, AuditRow, Entry};
 use crate::observed::{History, Kind, Object, Observed};
@@ -149,12 +150,26 @@ async fn keep(
         entry.audit(by_hand.as_slice()),
     );
     task.budget.doing("writing the ledger");
+    let sql = format!("{}{sql}", left_lock(task, look)?);
     let rows = session.run(&sql).await.map_err(Failure::Ledger)?;
     if rows.is_empty() {
         return Err(Failure::Gone);
     }
     tracing::info!(extensions = versions(&look.observed.installed).join(","), "after");
     Ok(outcome)
+}
+
+/// Gives back a lock of the history that a dead run of this program left.
+fn left_lock(task: &Task<'_>, look: &Look) -> Result<String, Failure> {
+    let (Some(wanted), Some(history)) = (&task.desired.changelog, &look.observed.history) else {
+        return Ok(String::new());
+    };
+    match &history.locked_by {
+        Some(holder) if holder.starts_with(history::LOCKED_BY) => {
+            Ok(inspect::history::table(wanted, history)?.unlock())
+        }
+        _ => Ok(String::new()),
+    }
 }
 
 /// The ledger's tables, where there are none.

@@ -143,9 +143,12 @@ async fn remove(
     // A Delete has no predecessor that could take it away but an older Delete, which it outlives.
     let since = observed.server.now;
     session.run(&entry.running()).await.map_err(Failure::Ledger)?;
-    let applied = apply::run(session, &entry, &removal.plan.steps, since, task.budget).await?;
+    apply::begin(session, &entry).await?;
+    let mut applied = apply::run(session, &entry, &removal.plan.steps, since, task.budget).await?;
     removal.left.extend(applied.left.iter().cloned());
     let undone = removal.plan.steps.len();
+    let after = inspect::installed(session).await;
+    applied.after = after.map_err(|source| ApplyError::outside(undone, source))?;
     let reason = reason(&removal, &applied.left);
     let changed = !removal.plan.steps.is_empty();
     let only = match &removal.scope {

@@ -15,7 +15,7 @@ use zip::read::ZipFileEntry;
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::temp::Reader;
+use super::temp::{Reader, buffer_for};
 use crate::changelog::files::{FileError, Files, folder};
 use crate::request::value::closest;
 
@@ -190,8 +190,14 @@ impl Files for Zip {
         let packed = entry
             .content(&self.file)
             .map_err(|error| FileError::Unreadable(path.to_owned(), error.to_string()))?;
-        let content: Box<dyn Read + Send> =
-            if entry.deflated { Box::new(DeflateDecoder::new(packed)) } else { Box::new(packed) };
+        let content: Box<dyn Read + Send> = if entry.deflated {
+            {
+                let buffer = vec![0; buffer_for(entry.packed)];
+                Box::new(DeflateDecoder::new_with_buf(packed, buffer))
+            }
+        } else {
+            Box::new(packed)
+        };
         let crc32 = crc32fast::Hasher::new();
         Ok(Box::new(Checked { content, left: entry.size, crc32, wanted: entry.crc32 }))
     }
@@ -212,7 +218,8 @@ impl Files for Zip {
 impl Entry {
     /// The packed bytes: they follow a second header, whose length only it knows.
     fn content(&self, file: &Arc<File>) -> io::Result<io::Take<Reader>> {
-        let mut reader = Reader::new(file.clone(), self.header_at);
+        let mut reader = Reader::new(file.clone(), self.header_at)
+            .for_about(self.packed.saturating_add(LONGEST_NAME as u64));
         let mut header = [0; LOCAL_HEADER];
         reader.read_exact(&mut header)?;
         if !header.starts_with(b"PK\x03\x04") {

@@ -68,7 +68,11 @@ impl<'a> Csv<'a> {
 
     /// The line where the record began that was read last.
     pub fn line(&self) -> u64 {
-        self.record.position().map_or(0, ::csv::Position::line)
+        // The reader is behind it: one line on, unless the file ended without a line end. Where the
+        // record itself says it began, empty lines may come first.
+        let behind = self.reader.position().line() - u64::from(!self.reader.is_done());
+        let inside = self.record.as_slice().split(|byte| *byte == b'\n').count() - 1;
+        behind.saturating_sub(inside as u64)
     }
 
     /// The next record that says something; an error says what is wrong.

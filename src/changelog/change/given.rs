@@ -46,14 +46,10 @@ impl Given {
     /// Reads a change.
     pub fn change(node: &Node, shape: &'static Shape) -> Result<Self, ChangelogError> {
         let mut given = Self::read(node, shape)?;
-        // The older word for it; it is turned into the newer one before a checksum is made.
-        if shape.name == "addForeignKeyConstraint"
-            && given.is("deleteCascade")
-            && given.value("onDelete").is_none()
-        {
-            given.set("onDelete", Value::Text("CASCADE".into()));
+        if shape.name == "addForeignKeyConstraint" && given.value("deleteCascade").is_some() {
+            given.cascade();
         }
-        for field in shape.fields().filter(|field| field.needed) {
+        for field in shape.fields().iter().filter(|field| field.needed) {
             let there = match given.value(field.name) {
                 Some(Value::Text(text)) => !text.trim().is_empty(),
                 Some(Value::List(list)) => !list.is_empty(),
@@ -68,83 +64,106 @@ impl Given {
 
     fn read(node: &Node, shape: &'static Shape) -> Result<Self, ChangelogError> {
         let mut given = Self { shape, place: node.place(), values: Vec::new() };
-        let fields: Vec<_> = shape.fields().collect();
-        let lists = fields.iter().any(|field| matches!(field.holds, Holds::Columns(_)));
-        let mut known: Vec<_> = fields.iter().map(|field| field.name).collect();
-        known.extend(lists.then_some("column"));
-        node.only(&known)?;
-        for field in fields {
-            given.take(node, field)?;
+        let mut found = Vec::with_capacity(node.children().len());
+        for child in node.children() {
+            match shape.fields().iter().position(|field| is_for(child, field)) {
+                Some(at) => found.push((at, child)),
+                None => return Err(unknown(node, child, shape)),
+            }
+        }
+        // In the shape's order: an expression in its own field comes after one in a number's field.
+        found.sort_by_key(|(at, _)| *at);
+        let mut last = None;
+        for (at, child) in found {
+            let field = shape.fields()[at];
+            let repeats = matches!(field.holds, Holds::Columns(_));
+            if last == Some(at) && !repeats {
+                return Err(child.error(format!("`{}` is there twice", child.name())));
+            }
+            last = Some(at);
+            given.take(node, child, field)?;
+        }
+        for field in shape.fields().iter().filter(|field| field.own_text) {
+            let text = node.text().map(str::trim).filter(|text| !text.is_empty());
+            if let Some(text) = text.filter(|_| given.value(field.name).is_none()) {
+                given.values.push((*field, Value::Text(text.to_owned())));
+            }
         }
         Ok(given)
     }
 
-    fn take(&mut self, node: &Node, field: Field) -> Result<(), ChangelogError> {
-        if let Holds::Columns(shape) = field.holds {
-            let columns = listed(node, field.name, "column")?;
-            let columns: Result<Vec<_>, _> =
-                columns.into_iter().map(|column| Self::column(column, shape)).collect();
-            self.values.push((field, Value::List(columns?)));
-            return Ok(());
+    /// `deleteCascade` is the older word for `onDelete`. Liquibase reads it last: where both are there,
+    /// or it is false, there is no action at all. Its checksum is of what came of it.
+    fn cascade(&mut self) {
+        let both = self.value("onDelete").is_some();
+        self.values.retain(|(field, _)| field.name != "onDelete");
+        if self.is("deleteCascade") && !both {
+            self.set("onDelete", Value::Text("CASCADE".into()));
         }
-        if field.holds == Holds::Params {
-            let params: Result<Vec<_>, _> = match node.child(field.name) {
+    }
+
+    fn take(&mut self, node: &Node, child: &Node, field: Field) -> Result<(), ChangelogError> {
+        let value = match field.holds {
+            Holds::Columns(shape) => return self.take_columns(child, field, shape),
+            Holds::Params => {
+                child.only(&["param"])?;
+                let params = child.children().iter().map(|it| Self::read(it, &shape::COLUMN));
+                Value::List(params.collect::<Result<_, _>>()?)
+            }
+            Holds::Constraints => Value::Group(Box::new(Self::read(child, &shape::CONSTRAINTS)?)),
+            Holds::Flag => match node.flag_if_given(field.name)? {
+                Some(flag) => Value::Flag(flag),
                 None => return Ok(()),
-                Some(params) => {
-                    params.only(&["param"])?;
-                    let params = params.children_named("param");
-                    params.map(|param| Self::column(param, &shape::COLUMN)).collect()
+            },
+            _ => {
+                if !child.children().is_empty() || child.texts().len() > 1 {
+                    return Err(child.error(format!("`{}` must be one value", child.name())));
                 }
-            };
-            self.values.push((field, Value::List(params?)));
-            return Ok(());
-        }
-        let mut named = node.children_named(field.name);
-        let child = named.next();
-        if let Some(second) = named.next() {
-            return Err(second.error(format!("`{}` is there twice", second.name())));
-        }
-        if field.holds == Holds::Constraints {
-            if let Some(child) = child {
-                let group = Self::read(child, &shape::CONSTRAINTS)?;
-                self.values.push((field, Value::Group(Box::new(group))));
+                match (child.text(), field.holds) {
+                    (None, _) => return Ok(()),
+                    (Some(text), Holds::Number) => {
+                        self.number(field, text);
+                        return Ok(());
+                    }
+                    (Some(text), Holds::Date) => {
+                        self.date(field, text);
+                        return Ok(());
+                    }
+                    (Some(text), Holds::Whole) => {
+                        Value::Text(number::whole(text).ok_or_else(|| {
+                            let name = child.name();
+                            child.error(format!("`{name}` is `{text}`; it must be a whole number"))
+                        })?)
+                    }
+                    (Some(text), _) => Value::Text(text.to_owned()),
+                }
             }
-            return Ok(());
-        }
-        if field.holds == Holds::Flag {
-            if let Some(flag) = node.flag_if_given(field.name)? {
-                self.set(field.name, Value::Flag(flag));
-            }
-            return Ok(());
-        }
-        if let Some(child) =
-            child.filter(|child| !child.children().is_empty() || child.texts().len() > 1)
-        {
-            return Err(child.error(format!("`{}` must be one value", child.name())));
-        }
-        let own = || node.text().map(str::trim).filter(|text| field.own_text && !text.is_empty());
-        let Some(text) = child.and_then(Node::text).or_else(own) else { return Ok(()) };
-        let text = match field.holds {
-            Holds::Whole => number::whole(text).ok_or_else(|| {
-                let at = child.unwrap_or(node);
-                at.error(format!("`{}` is `{text}`; it must be a whole number", field.name))
-            })?,
-            Holds::Number => {
-                self.number(field, text);
-                return Ok(());
-            }
-            Holds::Date => {
-                self.date(field, text);
-                return Ok(());
-            }
-            _ => text.to_owned(),
         };
-        self.set(field.name, Value::Text(text));
+        self.values.retain(|(other, _)| other.name != field.name);
+        self.values.push((field, value));
         Ok(())
     }
 
-    fn column(node: &Node, shape: &'static Shape) -> Result<Self, ChangelogError> {
-        Self::read(node, shape)
+    /// Columns stand in `columns` or right below.
+    fn take_columns(
+        &mut self,
+        child: &Node,
+        field: Field,
+        shape: &'static Shape,
+    ) -> Result<(), ChangelogError> {
+        let columns = if child.is("column") || !child.children().iter().any(|it| it.is("column")) {
+            std::slice::from_ref(child)
+        } else {
+            child.only(&["column"])?;
+            child.children()
+        };
+        let columns = columns.iter().filter(|it| !it.children().is_empty() || it.text().is_some());
+        let mut list = columns.map(|it| Self::read(it, shape)).collect::<Result<Vec<_>, _>>()?;
+        match self.values.iter_mut().find(|(other, _)| other.name == field.name) {
+            Some((_, Value::List(all))) => all.append(&mut list),
+            _ => self.values.push((field, Value::List(list))),
+        }
+        Ok(())
     }
 
     /// A number, or else the expression it must be.
@@ -177,8 +196,8 @@ impl Given {
 
     fn set(&mut self, name: &str, value: Value) {
         self.values.retain(|(field, _)| field.name != name);
-        if let Some(field) = self.shape.fields().find(|field| field.name == name) {
-            self.values.push((field, value));
+        if let Some(field) = self.shape.fields().iter().find(|field| field.name == name) {
+            self.values.push((*field, value));
         }
     }
 
@@ -264,20 +283,13 @@ fn computed(name: &str) -> &'static str {
     if name.starts_with("default") { "defaultValueComputed" } else { "valueComputed" }
 }
 
-/// The columns, in `columns` or right below.
-fn listed<'a>(node: &'a Node, list: &str, one: &str) -> Result<Vec<&'a Node>, ChangelogError> {
-    let mut found = Vec::new();
-    for child in node.children() {
-        if child.is(list) {
-            if child.children().iter().any(|it| it.is(one)) {
-                child.only(&[one])?;
-                found.extend(child.children());
-            } else if !child.children().is_empty() {
-                found.push(child);
-            }
-        } else if child.is(one) {
-            found.push(child);
-        }
-    }
-    Ok(found)
+fn is_for(child: &Node, field: &Field) -> bool {
+    child.is(field.name) || matches!(field.holds, Holds::Columns(_)) && child.is("column")
+}
+
+fn unknown(node: &Node, child: &Node, shape: &Shape) -> ChangelogError {
+    let mut known: Vec<_> = shape.fields().iter().map(|field| field.name).collect();
+    let lists = shape.fields().iter().any(|field| matches!(field.holds, Holds::Columns(_)));
+    known.extend(lists.then_some("column"));
+    child.unknown(&format!("in `{}`", node.name()), &known)
 }

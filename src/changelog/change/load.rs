@@ -142,8 +142,10 @@ impl Load {
                 let what = format!("`{}`:{line} has {have} values, its header {want}", self.file);
                 return Err(self.error(what).hint("Is a value with a separator in it quoted?"));
             }
-            let values = targets.iter().map(|it| self.cell(it, &row[it.at], rows.line()));
-            let values = values.collect::<Result<Vec<_>, _>>()?;
+            let values = targets.iter().map(|it| self.cell(it, &row[it.at]));
+            let values: Result<Vec<_>, _> = values.collect();
+            let values = values
+                .map_err(|what| self.error(format!("`{}`:{}: {what}", self.file, rows.line())))?;
             let sql = match &self.update {
                 None => format!("({})", values.join(", ")),
                 Some(update) => self.updated(update, &targets, &values)?,
@@ -244,7 +246,7 @@ impl Load {
     }
 
     /// A value as SQL text.
-    fn cell(&self, target: &Target<'_>, text: &str, line: u64) -> Result<String, ChangelogError> {
+    fn cell(&self, target: &Target<'_>, text: &str) -> Result<String, String> {
         let text = match (text, target.said) {
             ("", Some(said)) => match (&said.default, &said.otherwise) {
                 (Some(default), _) => Some(default.as_str()),
@@ -254,9 +256,8 @@ impl Load {
             ("", None) => None,
             (text, _) => Some(text),
         };
-        cell::in_sql(target.kind, text, self.schema.as_deref()).map_err(|what| {
-            self.error(format!("`{}`:{line}: column `{}`: {what}", self.file, target.name))
-        })
+        cell::in_sql(target.kind, text, self.schema.as_deref())
+            .map_err(|what| format!("column `{}`: {what}", target.name))
     }
 
     fn row(&self, rows: &mut Csv<'_>) -> Result<Option<Vec<String>>, ChangelogError> {

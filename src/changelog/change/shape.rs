@@ -5,6 +5,8 @@
 //! is made of: Liquibase serialises every field that has a value. So nothing may
 //! be listed here that Liquibase does not have.
 
+use std::sync::OnceLock;
+
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
@@ -42,42 +44,56 @@ pub struct Field {
 }
 
 /// A change, a column or its constraints: what it is called, and its fields with their marks.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Shape {
     /// As Liquibase spells it.
     pub name: &'static str,
     marked: &'static str,
     more: &'static str,
+    fields: OnceLock<Vec<Field>>,
 }
 
+impl PartialEq for Shape {
+    fn eq(&self, other: &Self) -> bool {
+        (self.name, self.marked, self.more) == (other.name, other.marked, other.more)
+    }
+}
+
+impl Eq for Shape {}
+
 impl Shape {
-    /// The fields. Marks behind a name, after a colon, say: `!` needed, `?` flag, `#` whole number, `n` number, `d`
-    /// date, `*` columns, `+` columns that may say where they go, `%` columns of a file, `{`
-    /// constraints, `@` parameters, `-` not in the checksum, `=` may be the element's own text.
-    pub fn fields(&self) -> impl Iterator<Item = Field> + '_ {
-        let words = self.marked.split(' ').chain(self.more.split(' '));
-        words.filter(|word| !word.is_empty()).map(|word| {
-            let (name, marks) = match word.split_once(':') {
-                Some((name, marks)) => (name, marks),
-                None => (word, ""),
-            };
-            let has = |mark: char| marks.contains(mark);
-            let holds = [
-                ('?', Holds::Flag),
-                ('#', Holds::Whole),
-                ('n', Holds::Number),
-                ('d', Holds::Date),
-                ('*', Holds::Columns(&COLUMN)),
-                ('+', Holds::Columns(&ADDED_COLUMN)),
-                ('%', Holds::Columns(&LOADED_COLUMN)),
-                ('{', Holds::Constraints),
-                ('@', Holds::Params),
-            ];
-            let holds =
-                holds.into_iter().find(|(mark, _)| has(*mark)).map_or(Holds::Text, |it| it.1);
-            let (needed, counts, own_text) = (has('!'), !has('-'), has('='));
-            Field { name, holds, needed, counts, own_text }
+    const fn new(name: &'static str, marked: &'static str, more: &'static str) -> Self {
+        Self { name, marked, more, fields: OnceLock::new() }
+    }
+
+    /// The fields. Marks behind a name, after a colon, say: `!` needed, `?` flag, `#` whole number, `n`
+    /// number, `d` date, `*` columns, `+` columns that may say where they go, `%` columns of a file,
+    /// `{` constraints, `@` parameters, `-` not in the checksum, `=` may be the element's own text.
+    pub fn fields(&self) -> &[Field] {
+        self.fields.get_or_init(|| {
+            let words = self.marked.split(' ').chain(self.more.split(' '));
+            words.filter(|word| !word.is_empty()).map(Field::of).collect()
         })
+    }
+}
+
+impl Field {
+    fn of(word: &'static str) -> Self {
+        let (name, marks) = word.split_once(':').unwrap_or((word, ""));
+        let has = |mark: char| marks.contains(mark);
+        let holds = [
+            ('?', Holds::Flag),
+            ('#', Holds::Whole),
+            ('n', Holds::Number),
+            ('d', Holds::Date),
+            ('*', Holds::Columns(&COLUMN)),
+            ('+', Holds::Columns(&ADDED_COLUMN)),
+            ('%', Holds::Columns(&LOADED_COLUMN)),
+            ('{', Holds::Constraints),
+            ('@', Holds::Params),
+        ];
+        let holds = holds.into_iter().find(|(mark, _)| has(*mark)).map_or(Holds::Text, |it| it.1);
+        Self { name, holds, needed: has('!'), counts: !has('-'), own_text: has('=') }
     }
 }
 
@@ -89,13 +105,13 @@ const COLUMN_FIELDS: &str = "name type value:= valueNumeric:n valueDate:d valueB
     computed:?";
 
 /// A column of a table, an insert, an update; a parameter too.
-pub static COLUMN: Shape = Shape { name: "column", marked: COLUMN_FIELDS, more: "" };
+pub static COLUMN: Shape = Shape::new("column", COLUMN_FIELDS, "");
 /// A column of `addColumn` and `createIndex`.
 pub static ADDED_COLUMN: Shape =
-    Shape { name: "column", marked: COLUMN_FIELDS, more: "afterColumn beforeColumn position:#" };
+    Shape::new("column", COLUMN_FIELDS, "afterColumn beforeColumn position:#");
 /// A column of a CSV file.
 pub static LOADED_COLUMN: Shape =
-    Shape { name: "column", marked: COLUMN_FIELDS, more: "index:# header allowUpdate:?" };
+    Shape::new("column", COLUMN_FIELDS, "index:# header allowUpdate:?");
 /// The `constraints` of a column.
 pub static CONSTRAINTS: Shape = change(
     "constraints",
@@ -107,12 +123,12 @@ pub static CONSTRAINTS: Shape = change(
 );
 
 const fn change(name: &'static str, marked: &'static str) -> Shape {
-    Shape { name, marked, more: "" }
+    Shape::new(name, marked, "")
 }
 
 /// Most changes have these.
 const fn on_table(name: &'static str, marked: &'static str) -> Shape {
-    Shape { name, marked, more: "catalogName schemaName tableName:!" }
+    Shape::new(name, marked, "catalogName schemaName tableName:!")
 }
 
 static CHANGES: [Shape; 36] = [
@@ -240,7 +256,8 @@ mod tests {
                 assert!(marks.chars().all(|mark| known.contains(mark)), "{word}");
             }
         }
-        let table: Vec<_> = of("createtable").unwrap().fields().map(|field| field.name).collect();
+        let table: Vec<_> =
+            of("createtable").unwrap().fields().iter().map(|field| field.name).collect();
         let mut expected =
             ["columns", "ifNotExists", "remarks", "tableType", "tablespace"].to_vec();
         expected.extend(["catalogName", "schemaName", "tableName"]);

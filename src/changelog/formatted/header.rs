@@ -8,7 +8,7 @@ use crate::changelog::text::pipe::Rules;
 use crate::changelog::{Filter, Identity, Order, Run, files};
 
 use super::Inherited;
-use super::attributes::{self, flag, quoted, text, text_of_own, unquoted, word};
+use super::attributes::{Attributes, unquoted};
 use super::directive::{Head, is_word};
 
 /// What a changeset's line says.
@@ -32,72 +32,79 @@ pub fn read(
     expand: &dyn Fn(&str) -> String,
 ) -> Header {
     let mut warnings = Vec::new();
-    let path = text(line, "logicalFilePath").filter(|it| !it.is_empty()).unwrap_or(path);
+    let all = Attributes::of(line);
+    let path = all.text("logicalFilePath").filter(|it| !it.is_empty()).unwrap_or(path);
     let path = stored(&expand(path));
-    let identity = |id: String, author: String| Identity { id, author, path: path.clone() };
-    let own = identity(expand(unquoted(head.id)), expand(unquoted(head.author)));
+    let id = expand(unquoted(head.id));
+    let author = expand(unquoted(head.author));
     // Older Liquibases knew no quotes, and ended the id at the first blank.
-    let plain = identity(head.plain_id.to_owned(), head.author.to_owned());
-    let legacy = if plain == own { Vec::new() } else { vec![plain] };
+    let legacy = if id == head.plain_id && author == head.author {
+        Vec::new()
+    } else {
+        let (id, author) = (head.plain_id.to_owned(), head.author.to_owned());
+        vec![Identity { id, author, path: path.clone() }]
+    };
+    let own = Identity { id, author, path };
 
     for name in ["runOnChange", "runAlways", "runInTransaction", "failOnError", "stripComments"] {
         let other =
             |it: &&str| !["true", "false"].iter().any(|known| it.eq_ignore_ascii_case(known));
-        if let Some(value) = word(line, name).filter(other) {
+        if let Some(value) = all.word(name).filter(other) {
             warnings
                 .push(format!("`{name}:{value}` counts as `{name}:false`; write true or false"));
         }
     }
     let executor = |it: u8| is_word(it) || matches!(it, b'$' | b'{' | b'}');
-    if let Some(with) = attributes::run(line, "runWith", executor).map(expand) {
+    if let Some(with) = all.run("runWith", executor).map(expand) {
         if !with.eq_ignore_ascii_case("jdbc") {
             warnings.push(format!(
                 "`runWith:{with}` has no effect here: all SQL is sent to the server"
             ));
         }
     }
-    let end_delimiter = text_of_own(line, "endDelimiter").map(str::to_owned);
+    let end_delimiter = all.text_of_own("endDelimiter").map(str::to_owned);
     let rollback_rules = Rules {
-        end_delimiter: text(line, "rollbackEndDelimiter").map(str::to_owned),
-        split: flag(line, "rollbackSplitStatements", true),
+        end_delimiter: all.text("rollbackEndDelimiter").map(str::to_owned),
+        split: all.flag("rollbackSplitStatements", true),
         ..Rules::default()
     };
     let rules = Rules {
         end_delimiter,
         // Liquibase also finds the rollback's delimiter here, if it stands behind.
-        written_delimiter: text(line, "endDelimiter").map(str::to_owned),
-        split: flag(line, "splitStatements", true),
-        strip: flag(line, "stripComments", true),
+        written_delimiter: all.text("endDelimiter").map(str::to_owned),
+        split: all.flag("splitStatements", true),
+        strip: all.flag("stripComments", true),
     };
     let run = Run {
-        always: flag(line, "runAlways", false),
-        on_change: flag(line, "runOnChange", false),
-        in_transaction: flag(line, "runInTransaction", true),
-        fail_on_error: flag(line, "failOnError", true),
+        always: all.flag("runAlways", false),
+        on_change: all.flag("runOnChange", false),
+        in_transaction: all.flag("runInTransaction", true),
+        fail_on_error: all.flag("failOnError", true),
         order: Order::AsWritten,
     };
-    let filter = filter(line, inherited, expand, &mut warnings);
+    let filter = filter(line, &all, inherited, expand, &mut warnings);
     Header { identity: own, legacy, filter, run, rules, rollback_rules, warnings }
 }
 
 fn filter(
     line: &str,
+    all: &Attributes<'_>,
     inherited: &Inherited,
     expand: &dyn Fn(&str) -> String,
     warnings: &mut Vec<String>,
 ) -> Filter {
-    let chosen = quoted(line, "contextFilter").filter(|it| !it.is_empty());
+    let chosen = all.quoted("contextFilter").filter(|it| !it.is_empty());
     let (name, contexts) = match chosen {
         Some(it) => ("contextFilter", Some(it)),
-        None => ("context", quoted(line, "context")),
+        None => ("context", all.quoted("context")),
     };
-    let labels = quoted(line, "labels");
+    let labels = all.quoted("labels");
     warnings.extend(contexts.and_then(|it| cut_short(line, name, it)));
     warnings.extend(labels.and_then(|it| cut_short(line, "labels", it)));
     let own_contexts = contexts.map(expand).unwrap_or_default();
     let own_labels = labels.map(expand).unwrap_or_default();
 
-    let dbms = attributes::products(line).map(expand);
+    let dbms = all.products().map(expand);
     for name in dbms.as_deref().map(expression::unknown_dbms).unwrap_or_default() {
         let advice = if name.trim_matches(['"', '!']).to_ascii_lowercase().starts_with("postgre") {
             "; write `dbms:postgresql`"
@@ -117,14 +124,13 @@ fn filter(
         labels: with(&inherited.labels, &own_labels),
         dbms,
         ignored: inherited.ignored
-            || text(line, "ignore")
-                .is_some_and(|it| expand(it).trim().eq_ignore_ascii_case("true")),
+            || all.text("ignore").is_some_and(|it| expand(it).trim().eq_ignore_ascii_case("true")),
     }
 }
 
 /// A value without quotes ends at the first blank; a warning if more was meant.
 fn cut_short(line: &str, name: &str, value: &str) -> Option<String> {
-    let at = line.rfind(&format!(":{value}"))? + 1 + value.len();
+    let at = line.rfind(value).filter(|_| !value.is_empty())? + value.len();
     let rest = line[at..].trim_start();
     let more = ["or ", "and ", "OR ", "AND "].iter().any(|it| rest.starts_with(it));
     let more = more || (value.ends_with(',') && !rest.is_empty());
@@ -135,5 +141,9 @@ fn cut_short(line: &str, name: &str, value: &str) -> Option<String> {
 
 /// A path as the history stores it; one that climbs out stays as it is written.
 pub fn stored(path: &str) -> String {
+    let plain = |it: &str| !matches!(it, "" | "." | "..");
+    if !path.contains(['\\', ':']) && path.split('/').all(plain) {
+        return path.to_owned();
+    }
     files::normal(path).unwrap_or_else(|_| path.replace('\\', "/"))
 }

@@ -8,7 +8,7 @@
 use crate::changelog::precondition::{Condition, Otherwise, Preconditions};
 use crate::sql::literal;
 
-use super::attributes;
+use super::attributes::Attributes;
 use super::directive::after;
 
 /// What is wrong with a precondition, and what to do about it.
@@ -16,8 +16,8 @@ pub type Wrong = (String, &'static str);
 
 /// The words after `--preconditions`.
 pub fn container(body: &str) -> Result<Preconditions, Wrong> {
-    if attributes::word(body, "onSqlOutput").is_some()
-        && attributes::word(body, "onUpdateSQL").is_some()
+    if Attributes::of(body).word("onSqlOutput").is_some()
+        && Attributes::of(body).word("onUpdateSQL").is_some()
     {
         let what = "`onSqlOutput` and `onUpdateSQL` are two names for one thing".to_owned();
         return Err((what, "Keep `onSqlOutput`."));
@@ -43,7 +43,7 @@ pub fn none() -> Preconditions {
 }
 
 fn otherwise(body: &str, name: &str) -> Result<Otherwise, Wrong> {
-    let Some(word) = attributes::word(body, name) else { return Ok(Otherwise::Halt) };
+    let Some(word) = Attributes::of(body).word(name) else { return Ok(Otherwise::Halt) };
     Ok(match word.to_ascii_uppercase().as_str() {
         "HALT" => Otherwise::Halt,
         "CONTINUE" => Otherwise::Continue,
@@ -57,7 +57,7 @@ fn otherwise(body: &str, name: &str) -> Result<Otherwise, Wrong> {
 }
 
 fn message(body: &str, name: &str) -> Option<String> {
-    let text = attributes::quoted(body, name)?;
+    let text = Attributes::of(body).quoted(name)?;
     (!text.is_empty()).then(|| text.to_owned())
 }
 
@@ -99,14 +99,14 @@ fn sql_check(body: &str) -> Option<Condition> {
 }
 
 fn exists(body: &str, what: &str, shown: &str, kinds: &str) -> Result<Condition, Wrong> {
-    let Some(name) = attributes::word(body, what) else {
+    let Some(name) = Attributes::of(body).word(what) else {
         let wrong = format!("`--precondition-{what}-exists {body}` names no {what}");
         return Err((
             wrong,
             "Write its name after a colon, without quotes: `table:orders`, `view:sums`.",
         ));
     };
-    let schema = attributes::word(body, "schema");
+    let schema = Attributes::of(body).word("schema");
     let within = schema.map_or_else(
         || "n.nspname = pg_catalog.current_schema()".to_owned(),
         |schema| format!("pg_catalog.lower(n.nspname) = pg_catalog.lower({})", literal(schema)),

@@ -13,7 +13,7 @@ use crate::changelog::text::pipe::{Gathered, Made};
 use crate::changelog::text::{Again, Source};
 use crate::changelog::{ChangelogError, Changeset, Files, Place, Properties, Rollback, Text, Work};
 
-use super::attributes::{products, quoted, spaced, text};
+use super::attributes::Attributes;
 use super::directive::{Directive, Head, Wrong};
 use super::header::{self, Header};
 use super::walk::{Seen, is_sql, walk};
@@ -39,6 +39,7 @@ pub fn read(
         key,
         snapshot: None,
         open: Open::Nothing,
+        sql: Gathered::default(),
         contents: Contents::default(),
         errors: Vec::new(),
         begun: 0,
@@ -65,6 +66,8 @@ struct Reader<'a> {
     /// The properties as they are, for texts that are not held.
     snapshot: Option<Arc<Properties>>,
     open: Open,
+    /// The SQL of the changeset that is open.
+    sql: Gathered,
     contents: Contents,
     errors: Vec<ChangelogError>,
     /// How many changesets were begun.
@@ -86,7 +89,6 @@ enum Open {
 struct Current {
     header: Header,
     place: Place,
-    sql: Gathered,
     damaged: Option<Place>,
     rollback: String,
     preconditions: Option<Preconditions>,
@@ -138,7 +140,7 @@ impl Reader<'_> {
             Directive::Property => return self.property(line),
             Directive::Header => {
                 // Of the last such line above a changeset; one that names none takes it back.
-                let named = text(&line.text, "logicalFilePath");
+                let named = Attributes::of(&line.text).text("logicalFilePath");
                 let named = named.or(self.inherited.logical_path.as_deref());
                 self.key = named.unwrap_or(self.path).replace('\\', "/");
             }
@@ -180,7 +182,7 @@ impl Reader<'_> {
         }
         let expand = Some((&*self.properties, self.key.as_str()));
         let rules = &current.header.rules;
-        if let Err(why) = current.sql.push(&line.text, line.number, line.ends, rules, expand) {
+        if let Err(why) = self.sql.push(&line.text, line.number, line.ends, rules, expand) {
             self.errors.push(ChangelogError::at(&place(), why).hint("Break the line."));
             self.open = Open::Broken;
         }
@@ -245,19 +247,20 @@ impl Reader<'_> {
 
     fn property(&mut self, line: &Line<'_>) {
         let own = |it: &str| self.properties.expand(it, &self.key);
-        let (name, value) = (spaced(&line.text, "name"), spaced(&line.text, "value"));
+        let all = Attributes::of(&line.text);
+        let (name, value) = (all.spaced("name"), all.spaced("value"));
         let (Some(name), Some(value)) = (name.map(own), value.map(own)) else {
             let what = "the property has no `name:` or no `value:`";
             return self.error(line.number, what, "Write `--property name:x value:y`.");
         };
-        let contexts = quoted(&line.text, "contextFilter").filter(|it| !it.is_empty());
-        let contexts = contexts.or_else(|| quoted(&line.text, "context"));
+        let contexts = all.quoted("contextFilter").filter(|it| !it.is_empty());
+        let contexts = contexts.or_else(|| all.quoted("context"));
         let when = When {
             contexts: contexts.map(own),
-            labels: quoted(&line.text, "labels").map(own),
-            dbms: products(&line.text).map(own),
+            labels: all.quoted("labels").map(own),
+            dbms: all.products().map(own),
         };
-        let global = text(&line.text, "global").filter(|it| !it.is_empty());
+        let global = all.text("global").filter(|it| !it.is_empty());
         let scope = match global {
             Some(it) if !it.eq_ignore_ascii_case("true") => Scope::Local { file: self.key.clone() },
             _ => Scope::Global,
@@ -266,7 +269,7 @@ impl Reader<'_> {
         if let Err(what) = self.properties.define(&name, &value, scope, Some(when)) {
             self.error(line.number, what, "");
         }
-        if matches!(&self.open, Open::One(current) if current.sql.is_long()) {
+        if self.sql.is_long() {
             let what = "a property is defined inside a changeset that is longer than 1 MiB";
             self.error(line.number, what, "Move it above the changeset's first line.");
         }
@@ -291,7 +294,6 @@ impl Reader<'_> {
             header,
             damaged: line.damaged.then(|| place.clone()),
             place,
-            sql: Gathered::default(),
             rollback: String::new(),
             preconditions: None,
             valid_checksums: Vec::new(),
@@ -301,10 +303,13 @@ impl Reader<'_> {
 
     /// Ends the changeset that is open.
     fn close(&mut self, last: bool) {
-        let Open::One(current) = std::mem::replace(&mut self.open, Open::Nothing) else { return };
-        let Current { mut header, place, sql, .. } = *current;
-        let inherits = last && sql.is_empty();
-        let made = sql.finish(&mut header.rules, last, Some((&*self.properties, &self.key)));
+        let Open::One(current) = std::mem::replace(&mut self.open, Open::Nothing) else {
+            self.sql = Gathered::default();
+            return;
+        };
+        let Current { mut header, place, .. } = *current;
+        let inherits = last && self.sql.is_empty();
+        let made = self.sql.finish(&mut header.rules, last, Some((&*self.properties, &self.key)));
         let (work, inner, older) = match (made, self.previous.take()) {
             (Some(made), _) => {
                 let Made { text, checksum, older } = made;

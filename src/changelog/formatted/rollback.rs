@@ -3,8 +3,9 @@
 use crate::changelog::Rollback;
 use crate::changelog::text::pipe::{Rules, trimmed};
 
-use super::attributes;
+use super::attributes::Attributes;
 use super::delimiter::prepared;
+use super::directive::after;
 
 /// Reads the lines of all `--rollback`s and rollback blocks. The error says what is missing.
 pub fn read(
@@ -16,15 +17,15 @@ pub fn read(
     if text.is_empty() {
         return Ok(Rollback::Unknown);
     }
-    let lower = text.to_lowercase();
-    let nothing = lower.starts_with("not required") || lower.starts_with("empty");
+    let nothing = after(text, "not required").or_else(|| after(text, "empty")).is_some();
     if nothing && !text.contains('\n') {
         return Ok(Rollback::Nothing);
     }
-    if lower.contains("changesetid") {
+    if contains(text, "changesetid") {
         let joined = text.replace('\n', "");
+        let all = Attributes::of(&joined);
         let value = |name: &str| {
-            let found = attributes::text(&joined, name).filter(|it| !it.is_empty());
+            let found = all.text(name).filter(|it| !it.is_empty());
             found.map(str::to_owned).ok_or_else(|| format!("the rollback names no `{name}`"))
         };
         return Ok(Rollback::Changeset {
@@ -36,4 +37,8 @@ pub fn read(
     let sql = expand(text);
     let sql = prepared(trimmed(&sql), rules.end_delimiter.as_deref(), rules.split);
     Ok(Rollback::Sql(sql.into_owned()))
+}
+
+fn contains(text: &str, word: &str) -> bool {
+    text.as_bytes().windows(word.len()).any(|it| it.eq_ignore_ascii_case(word.as_bytes()))
 }

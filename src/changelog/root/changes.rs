@@ -8,10 +8,10 @@
 use super::changeset::Around;
 use super::node::Node;
 use super::trimmed;
-use crate::changelog::checksum::{of_text, squeezed_md5, v8_sql};
+use crate::changelog::checksum::{Older, of_text, squeezed_md5, v8_sql};
 use crate::changelog::formatted::delimiter;
 use crate::changelog::precondition::folded;
-use crate::changelog::text::Source;
+use crate::changelog::text::{self, Source, pipe::Rules};
 use crate::changelog::{Change, ChangelogError, Text, Work, change, expression, files};
 use crate::sql::literal;
 
@@ -190,37 +190,49 @@ fn sql_file(node: &Node, around: &Around) -> Result<Change, ChangelogError> {
     let description = format!("sqlFile path={written}");
     if !manner.applies {
         // It may not even be there.
-        let work = Work::Nothing;
-        return Ok(Change { description, applies: false, ..made("sqlFile", "", work) });
+        let skipped = made("sqlFile", "", Work::Nothing);
+        return Ok(Change { description, applies: false, older: Vec::new(), ..skipped });
     }
-    let (text, damaged) = content(&path, around).map_err(|error| missing(node, &error, around))?;
-    if trimmed(&text).is_empty() {
-        return Err(node.error(format!("the file `{path}` is empty")));
-    }
-    let expanded = around.properties.expand(&text, around.file);
-    let checksum = squeezed_md5(&text);
-    let mut older = Vec::from(manner.eight(&text));
-    if expanded != text {
-        // 4.22 to 4.25 took the expanded text.
-        older.push(squeezed_md5(&expanded));
-        older.extend(manner.eight(&expanded));
-    }
-    let blanks = expanded.len() - expanded.trim_start_matches(|c| c <= ' ').len();
-    let first = 1 + expanded[..blanks].matches('\n').count();
-    let prepared = manner.prepared(trimmed(&expanded));
-    let lines = (u32::try_from(first).unwrap_or(u32::MAX)..).take(prepared.lines().count());
-    let lines = lines.collect();
-    let mut text = Text::of(prepared, lines, Source::Inline);
-    text.damaged = damaged.then_some(crate::changelog::Place { file: path, line: 0 });
+    let rules = || Rules {
+        end_delimiter: manner.end_delimiter.map(str::to_owned),
+        written_delimiter: manner.end_delimiter.map(str::to_owned),
+        split: manner.split,
+        strip: manner.strip,
+    };
+    around.files.open(&path).map_err(|error| missing(node, &error, around))?;
+    let empty = || node.error(format!("the file `{path}` is empty"));
+    // The checksum is of the text as it stands in the file, since version 4.26.
+    let bare = text::whole(around.files, &path, rules(), None)?.ok_or_else(empty)?;
+    let mut older = sums(bare.older);
+    let as_it_is = bare.text.held.as_deref().is_some_and(|text| !text.contains("${"));
+    let text = if as_it_is {
+        bare.text
+    } else {
+        let expand = Some((around.properties, around.file));
+        let made = text::whole(around.files, &path, rules(), expand)?.ok_or_else(empty)?;
+        if made.checksum != bare.checksum {
+            // 4.22 to 4.25 took the expanded text.
+            older.extend(sums(made.older));
+            older.push(made.checksum);
+        }
+        made.text
+    };
     Ok(Change {
         kind: "sqlFile".into(),
         description,
         applies: true,
-        checksum,
+        checksum: bare.checksum,
         older,
         certain: true,
         work: Work::Sql(text),
     })
+}
+
+fn sums(older: Older) -> Vec<String> {
+    match older {
+        Older::Known { sums, .. } => sums,
+        Older::Sql(sql) => sql.sums().into(),
+    }
 }
 
 /// The path of a file that a node names.
@@ -233,18 +245,6 @@ pub fn resolved(node: &Node, written: &str, file: &str) -> Result<String, Change
     files::normal(&path).map_err(|error| {
         let hint = error.hint().unwrap_or_default();
         node.error(error.to_string()).hint(hint)
-    })
-}
-
-/// The whole text of a file, and whether some of it was not UTF-8.
-pub fn content(path: &str, around: &Around) -> Result<(String, bool), files::FileError> {
-    let mut bytes = super::bytes(around.files, path)?;
-    if bytes.starts_with(b"\xef\xbb\xbf") {
-        bytes.drain(..3);
-    }
-    Ok(match String::from_utf8(bytes) {
-        Ok(text) => (text, false),
-        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
     })
 }
 

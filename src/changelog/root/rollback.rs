@@ -32,7 +32,15 @@ pub fn read(node: &Node, around: &Around) -> Result<Rollback, ChangelogError> {
             continue;
         }
         match change.work {
-            Work::Sql(text) => statement(&mut sql, text.held.as_deref().unwrap_or_default()),
+            Work::Sql(text) => {
+                // A long one is not held, but it must be kept all the same.
+                let mut whole = String::new();
+                text.read(around.files, &mut |piece| {
+                    whole.push_str(piece);
+                    true
+                })?;
+                statement(&mut sql, &whole);
+            }
             Work::Statements(all) => all.iter().for_each(|one| statement(&mut sql, one)),
             Work::Nothing => {}
             Work::Tag(_) | Work::Load(_) => {

@@ -54,7 +54,7 @@ fn is_blank(c: char) -> bool {
 /// once.
 const COPIED: usize = 16 << 10;
 
-/// Gathers lines.
+/// Gathers the lines of one text after the other.
 #[derive(Default)]
 pub struct Gathered {
     raw: String,
@@ -100,26 +100,36 @@ impl Gathered {
                 let text = line.strip_suffix('\n');
                 long.line(text.unwrap_or(line), text.is_some(), expand)?;
             }
-            *self = Self { long: Some(long), ..Self::default() };
+            self.raw.clear();
+            self.lines.clear();
+            (self.continues, self.long) = (false, Some(long));
         }
         Ok(())
     }
 
     /// Makes the text; `None` if nothing is left of it. `last` is for the last changeset of a formatted
     /// file: a line with only `/` at its end makes `/` its delimiter.
-    pub fn finish(self, rules: &mut Rules, last: bool, expand: Expand<'_>) -> Option<Made> {
-        if let Some(long) = self.long {
+    pub fn finish(&mut self, rules: &mut Rules, last: bool, expand: Expand<'_>) -> Option<Made> {
+        if let Some(long) = self.long.take() {
             return long.finish(rules, last);
         }
+        let made = self.short(rules, last, expand);
+        // Kept for the next text: most are short, and there are many.
+        self.raw.clear();
+        self.lines.clear();
+        made
+    }
+
+    fn short(&self, rules: &mut Rules, last: bool, expand: Expand<'_>) -> Option<Made> {
         let start = self.raw.len() - self.raw.trim_start_matches(is_blank).len();
         let skipped = self.raw[..start].matches('\n').count();
         let raw = trimmed(&self.raw);
-        let lines = self.lines.get(skipped..).unwrap_or_default().to_vec();
+        let lines = self.lines.get(skipped..).unwrap_or_default();
         let (expanded, lines) = match expand.filter(|_| raw.contains("${")) {
-            None => (Cow::Borrowed(raw), lines),
+            None => (Cow::Borrowed(raw), Cow::Borrowed(lines)),
             Some((properties, file)) => {
-                let (text, lines) = expanded(raw, &lines, properties, file);
-                (Cow::Owned(text), lines)
+                let (text, lines) = expanded(raw, lines, properties, file);
+                (Cow::Owned(text), Cow::Owned(lines))
             }
         };
         let skipped = expanded.len() - expanded.trim_start_matches(is_blank).len();
@@ -141,7 +151,7 @@ impl Gathered {
         };
         let checksum = checksum::squeezed_md5(sql);
         let count = sql.matches('\n').count() + 1;
-        let lines: Vec<u32> = lines.into_iter().skip(skipped).take(count).collect();
+        let lines: Vec<u32> = lines.iter().skip(skipped).take(count).copied().collect();
         let prepared = prepared(sql, rules.end_delimiter.as_deref(), rules.split).into_owned();
         Some(Made { text: Text::of(prepared, lines, Source::Inline), checksum, older })
     }

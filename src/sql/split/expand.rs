@@ -74,7 +74,7 @@ impl Splitter {
         if let Some(value) = value {
             let outer = self.draft.variable;
             let place = self.draft.place(token.start);
-            self.draft.text.truncate(token.start);
+            self.draft.cut(token.start);
             self.draft.variable.get_or_insert(place);
             self.draft.mark();
             self.draft.text.push_str(&value);
@@ -87,6 +87,7 @@ impl Splitter {
     /// `\;` and `\:`: the character stands for itself.
     pub(super) fn escaped(&mut self, token: Token) {
         self.commands += 1;
+        self.draft.here();
         self.draft.text.remove(token.start);
         if self.draft.text.ends_with(';') {
             self.outline.restart();
@@ -118,7 +119,7 @@ impl Splitter {
         };
         let done = command::run(&line, place, &mut self.variables)?;
         let (own, rest) = line.split_at(done.used);
-        self.draft.here.advance(own);
+        self.draft.skip(own);
         if !rest.is_empty() {
             self.frames.push(Frame { text: rest.to_owned(), at: 0, variable: None });
         }
@@ -133,7 +134,7 @@ impl Splitter {
 
     /// Takes the end of the text away.
     fn cut(&mut self, at: usize) {
-        self.draft.text.truncate(at);
+        self.draft.cut(at);
         self.lexer.rewind(at);
     }
 }

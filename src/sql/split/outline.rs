@@ -71,37 +71,50 @@ impl Outline {
     }
 
     fn word(&mut self, word: &str) {
-        let is = |other: &str| word.eq_ignore_ascii_case(other);
-        if self.words == 0 {
+        let nth = self.words;
+        self.words += 1;
+        if nth == 0 {
             self.lead = [0; 4];
-            if is("copy") && self.copy == CopyWords::No {
+            if self.copy == CopyWords::No && word.eq_ignore_ascii_case("copy") {
                 self.copy = CopyWords::Copy;
             }
         }
-        if let Some(lead) = self.lead.get_mut(self.words) {
-            let counts = ["create", "or", "replace", "function", "procedure"].into_iter().any(is);
-            *lead = if counts { word.as_bytes()[0].to_ascii_lowercase() } else { 0 };
+        if let Some(lead) = self.lead.get_mut(nth) {
+            *lead = ["create", "or", "replace", "function", "procedure"]
+                .iter()
+                .find(|known| word.eq_ignore_ascii_case(known))
+                .map_or(0, |known| known.as_bytes()[0]);
         }
-        self.words += 1;
         if self.parentheses > 0 {
             return;
         }
         if matches!(self.lead, [b'c', b'f' | b'p', ..] | [b'c', b'o', b'r', b'f' | b'p']) {
-            match () {
-                () if is("begin") => self.bodies += 1,
-                () if is("case") && self.bodies > 0 => self.bodies += 1,
-                () if is("end") => self.bodies = self.bodies.saturating_sub(1),
-                () => {}
-            }
+            self.body(word);
         }
+        self.copied(word);
+    }
+
+    /// A word of a function's definition.
+    fn body(&mut self, word: &str) {
+        let is = |other: &str| word.eq_ignore_ascii_case(other);
+        if is("begin") || (is("case") && self.bodies > 0) {
+            self.bodies += 1;
+        } else if is("end") {
+            self.bodies = self.bodies.saturating_sub(1);
+        }
+    }
+
+    /// A word of a `COPY`.
+    fn copied(&mut self, word: &str) {
+        let is = |other: &str| word.eq_ignore_ascii_case(other);
         self.copy = match self.copy {
-            CopyWords::Copy | CopyWords::From | CopyWords::To if is("from") => CopyWords::From,
-            CopyWords::Copy | CopyWords::From | CopyWords::To if is("to") => CopyWords::To,
+            CopyWords::No | CopyWords::Is(_) => return,
+            _ if is("from") => CopyWords::From,
+            _ if is("to") => CopyWords::To,
             CopyWords::From if is("stdin") || is("stdout") => CopyWords::Is(Copy::In),
             CopyWords::To if is("stdin") || is("stdout") => CopyWords::Is(Copy::Out),
             CopyWords::From | CopyWords::To if is("program") => CopyWords::No,
-            CopyWords::From | CopyWords::To => CopyWords::Copy,
-            copy => copy,
+            _ => CopyWords::Copy,
         };
     }
 }

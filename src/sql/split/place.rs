@@ -23,17 +23,34 @@ impl Place {
 
     /// The place after `text`.
     pub fn advance(&mut self, text: &str) {
-        self.offset += text.len();
-        for &byte in text.as_bytes() {
-            match byte {
-                b'\n' if self.after_cr => self.column = 1,
-                b'\n' | b'\r' => (self.line, self.column) = (self.line + 1, 1),
-                // All but the first byte of a character.
-                0x80..=0xbf => {}
-                _ => self.column += 1,
+        let bytes = text.as_bytes();
+        self.offset += bytes.len();
+        if self.after_cr || bytes.contains(&b'\r') {
+            for &byte in bytes {
+                self.after(byte);
             }
-            self.after_cr = byte == b'\r';
+            return;
         }
+        let last = match text.rfind('\n') {
+            Some(end) => {
+                self.line += text.matches('\n').count();
+                self.column = 1;
+                &text[end + 1..]
+            }
+            None => text,
+        };
+        self.column += last.chars().count();
+    }
+
+    fn after(&mut self, byte: u8) {
+        match byte {
+            b'\n' if self.after_cr => self.column = 1,
+            b'\n' | b'\r' => (self.line, self.column) = (self.line + 1, 1),
+            // All but the first byte of a character.
+            0x80..=0xbf => {}
+            _ => self.column += 1,
+        }
+        self.after_cr = byte == b'\r';
     }
 
     /// The place after a byte order mark, which is in no column.

@@ -141,16 +141,19 @@ impl Splitter {
         match &mut self.mode {
             Mode::Start => {
                 if let Some(rest) = input.strip_prefix('\u{feff}') {
-                    self.draft.here.skip('\u{feff}'.len_utf8());
+                    self.draft.skip_mark();
                     *input = rest;
                 }
                 self.mode = Mode::Sql;
                 self.begin();
                 Ok(Turn::Again)
             }
-            Mode::Sql => match self.read(input) {
-                Some(token) => self.take(token),
-                None => Ok(Turn::Again),
+            Mode::Sql => loop {
+                match self.read(input) {
+                    None => return Ok(Turn::Again),
+                    Some(token) if self.belongs(token) => {}
+                    Some(token) => return self.take(token),
+                }
             },
             Mode::Command { line, .. } => {
                 let complete = collect(line, &mut self.frames, input);
@@ -163,7 +166,7 @@ impl Splitter {
             Mode::CopyData => {
                 let before = *input;
                 let found = self.copy.take(input);
-                self.draft.here.advance(&before[..before.len() - input.len()]);
+                self.draft.skip(&before[..before.len() - input.len()]);
                 Ok(match found {
                     Found::Piece(piece) => Turn::Piece(Piece::CopyData(piece)),
                     Found::More => Turn::More,
@@ -209,8 +212,7 @@ impl Splitter {
         let Some(frame) = self.frames.last_mut() else {
             let (used, token) = self.lexer.next(input.as_bytes());
             let (text, rest) = input.split_at(used);
-            self.draft.text.push_str(text);
-            self.draft.here.advance(text);
+            self.draft.push(text);
             *input = rest;
             return token;
         };
@@ -219,30 +221,43 @@ impl Splitter {
             return self.frame_ends();
         }
         let (used, token) = self.lexer.next(rest.as_bytes());
-        self.draft.text.push_str(&rest[..used]);
         if frame.variable.is_none() {
-            self.draft.here.advance(&rest[..used]);
+            self.draft.push(&rest[..used]);
+        } else {
+            self.draft.text.push_str(&rest[..used]);
         }
         frame.at += used;
         token
     }
 
+    /// Counts a token that just belongs to the statement, as most do; gives whether it does.
+    fn belongs(&mut self, token: Token) -> bool {
+        match token.kind {
+            Kind::Space | Kind::LineComment | Kind::Comment => token.start > 0,
+            Kind::Word | Kind::Literal | Kind::Quoted | Kind::Open | Kind::Close | Kind::Other => {
+                self.outline.take(token.kind, &self.draft.text[token.start..token.end]);
+                self.draft.found(token.start);
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn take(&mut self, token: Token) -> Result<Turn, SplitError> {
         match token.kind {
+            _ if self.belongs(token) => {}
             // Before a statement these are nothing, as in psql.
-            Kind::Space | Kind::LineComment if token.start == 0 => self.begin(),
-            Kind::Space | Kind::LineComment | Kind::Comment => {}
+            Kind::Space | Kind::LineComment => self.begin(),
             Kind::Variable => return self.variable(token),
             Kind::VariableLiteral | Kind::VariableName | Kind::VariableTest => self.insert(token),
             Kind::Escaped => self.escaped(token),
             Kind::Backslash => return self.backslash(token),
-            kind => {
-                if self.outline.take(kind, &self.draft.text[token.start..token.end]) {
-                    self.draft.text.truncate(token.start);
-                    return Ok(self.statement().map_or(Turn::Again, Turn::Piece));
-                }
-                self.draft.found(token.start);
+            Kind::Semicolon if self.outline.take(token.kind, ";") => {
+                self.draft.cut(token.start);
+                return Ok(self.statement().map_or(Turn::Again, Turn::Piece));
             }
+            // In parentheses or a body; or a comment before the statement, which psql keeps.
+            _ => {}
         }
         Ok(Turn::Again)
     }
@@ -263,7 +278,7 @@ impl Splitter {
             self.expanded = 0;
         }
         if copy == Some(Copy::In) {
-            self.mode = Mode::AfterCopy { line: String::new(), place: self.draft.here };
+            self.mode = Mode::AfterCopy { line: String::new(), place: self.draft.here() };
         }
         statement.map(Piece::Statement)
     }
@@ -279,9 +294,9 @@ impl Splitter {
             return Err(SplitError::AfterCopy { line: place.line, column: place.column });
         }
         self.draft.variable = None;
-        self.draft.here.advance(&line);
+        self.draft.skip(&line);
         if let Some(rest) = input.strip_prefix('\n') {
-            self.draft.here.advance("\n");
+            self.draft.skip("\n");
             *input = rest;
         }
         Ok(Turn::Again)

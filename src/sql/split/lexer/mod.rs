@@ -285,7 +285,7 @@ impl Lexer {
     }
 
     /// Takes bytes as long as they belong to the token.
-    fn run(&mut self, input: &[u8], belongs: fn(u8) -> bool, kind: Kind) -> Step {
+    fn run(&mut self, input: &[u8], belongs: impl Fn(u8) -> bool, kind: Kind) -> Step {
         match input.iter().position(|&byte| !belongs(byte)) {
             None => (input.len(), None),
             Some(n) => self.ended(n, kind),

@@ -51,45 +51,58 @@ pub struct Token {
     pub end: usize,
 }
 
+const SPACE: u8 = 1;
+const STARTS_WORD: u8 = 2;
+const IN_VARIABLE: u8 = 4;
+const CONTINUES_WORD: u8 = 8;
+const OPERATOR: u8 = 16;
+
+/// What each byte may be.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        classes[byte as usize] = match byte {
+            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => SPACE,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => STARTS_WORD | IN_VARIABLE | CONTINUES_WORD,
+            b'0'..=b'9' => IN_VARIABLE | CONTINUES_WORD,
+            b'$' => CONTINUES_WORD,
+            b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*'
+            | b'/' | b'%' | b'<' | b'>' | b'=' => OPERATOR,
+            _ => 0,
+        };
+        if byte == u8::MAX {
+            break classes;
+        }
+        byte += 1;
+    }
+};
+
+const fn is(byte: u8, class: u8) -> bool {
+    CLASSES[byte as usize] & class != 0
+}
+
 /// White space between tokens.
 pub const fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
+    is(byte, SPACE)
 }
 
 /// What a name may hold that stands without quotes in psql's `:name`, or as a dollar quote's tag.
 pub const fn in_variable(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
+    is(byte, IN_VARIABLE)
 }
 
 /// The first byte of a word.
 pub const fn starts_word(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte == b'_' || !byte.is_ascii()
+    is(byte, STARTS_WORD)
 }
 
 /// Its other bytes.
 pub const fn continues_word(byte: u8) -> bool {
-    in_variable(byte) || byte == b'$'
+    is(byte, CONTINUES_WORD)
 }
 
 /// What operators are made of.
 pub const fn is_operator(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'~' | b'!'
-            | b'@'
-            | b'#'
-            | b'^'
-            | b'&'
-            | b'|'
-            | b'`'
-            | b'?'
-            | b'+'
-            | b'-'
-            | b'*'
-            | b'/'
-            | b'%'
-            | b'<'
-            | b'>'
-            | b'='
-    )
+    is(byte, OPERATOR)
 }
