@@ -62,9 +62,15 @@ fn try_one(file: &Path) {
 #[test]
 fn a_file_that_is_easily_split_wrongly_has_the_effect_that_it_has_in_psql() {
     let cases = cases();
-    std::thread::scope(|scope| {
-        for part in cases.chunks(cases.len().div_ceil(3)) {
-            scope.spawn(|| part.iter().for_each(|case| try_one(case)));
-        }
+    let wrong: Vec<_> = std::thread::scope(|scope| {
+        let tried = |part: &[PathBuf]| {
+            // One that fails hides no other.
+            let fails = |case: &&PathBuf| std::panic::catch_unwind(|| try_one(case)).is_err();
+            part.iter().filter(fails).cloned().collect::<Vec<_>>()
+        };
+        let parts = cases.chunks(cases.len().div_ceil(3));
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || tried(part))).collect();
+        threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
     });
+    assert_eq!(wrong, Vec::<PathBuf>::new());
 }

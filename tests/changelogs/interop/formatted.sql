@@ -262,6 +262,14 @@ INSERT INTO log (what) VALUES ('no-break '), ('tab	here'), ('trailing   '), ('t
 lines');   
 	INSERT INTO log (what) VALUES ('${}'), ('$ {x}'), ('${a b}');
 
+--changeset text:ends-no-break
+INSERT INTO log (what) VALUES ('its last comment ends with a no-break space')
+--  
+
+--changeset text:ends-feed
+INSERT INTO log (what) VALUES ('a form feed and a unit separator at the end');
+
+
 --changeset text:unicode-space
 INSERT INTO log (what) VALUES ('no-break narrow zero​ideographic　');
 INSERT INTO log (what) VALUES ('verticaltab formfeed nextline line separator');
@@ -276,6 +284,12 @@ CREATE INDEX CONCURRENTLY words_word ON words (word);
 
 --changeset failing:not failOnError:true
 INSERT INTO log (what) VALUES ('failOnError');
+
+--changeset paths:3 logicalFilePath:${author}/${index}.sql
+INSERT INTO log (what) VALUES ('logical path with properties');
+
+--changeset properties:2 context:"${schema.word}, test" labels:${index},x
+INSERT INTO log (what) VALUES ('properties in attributes');
 
 --changeset run:on-change runOnChange:true
 CREATE OR REPLACE VIEW words_view AS SELECT id, word FROM words;
