@@ -55,7 +55,9 @@ fn try_one(file: &Path) {
     assert_eq!(by_us.master().value(&check), "t", "{name}");
     assert_eq!(dump(&by_us, &OWN), dump(&by_psql, &OWN), "{name}");
     assert_eq!(history(&by_us, "id").len(), 1, "{name}");
-    folder.is_up_to_date(&by_us, &format!("{name}/{name}.sql"));
+    let before = history(&by_us, "*");
+    let again = folder.apply(&by_us, &format!("{name}/{name}.sql"));
+    assert_eq!((&again["Changed"], history(&by_us, "*")), (&false.into(), before), "{name}");
     assert_eq!(by_us.master().value(&check), "t", "{name} after a second run");
 }
 
