@@ -139,14 +139,15 @@ fn text(files: &dyn Files, path: &str) -> Result<Rollback, FileError> {
     Ok(if text.is_empty() { Rollback::Nothing } else { Rollback::Sql(text.to_owned()) })
 }
 
-/// Lines with which other programs begin the way down, in lower case and without blanks.
-const MARKERS: [(&str, &str); 6] = [
-    ("--+goosedown", "goose"),
-    ("--migrate:down", "dbmate"),
-    ("--+migratedown", "sql-migrate"),
-    ("--+micratedown", "micrate"),
-    ("--//@undo", "MyBatis migrations"),
-    ("---!downs", "Play evolutions"),
+/// Lines with which other programs begin the way up and the way down, in lower case and without
+/// blanks. A way down counts after a way up only: alone it may stand in a function's body.
+const MARKERS: [(&str, &str, &str); 6] = [
+    ("--+gooseup", "--+goosedown", "goose"),
+    ("--migrate:up", "--migrate:down", "dbmate"),
+    ("--+migrateup", "--+migratedown", "sql-migrate"),
+    ("--+micrateup", "--+micratedown", "micrate"),
+    ("--//", "--//@undo", "MyBatis migrations"),
+    ("---!ups", "---!downs", "Play evolutions"),
 ];
 
 /// Looks at the lines of a file that is not formatted. One that holds the way down too is refused,
@@ -158,6 +159,7 @@ pub fn look(files: &dyn Files, path: &str) -> Result<Option<usize>, ChangelogErr
     let mut reader = BufReader::new(files.open(path)?);
     // Only the beginning of a line is looked at, so that a long one takes no memory.
     let (mut start, mut nth, mut changeset) = (Vec::with_capacity(LOOKED_AT), 1, None);
+    let mut up = [false; MARKERS.len()];
     loop {
         let buffer = reader.fill_buf().map_err(unreadable)?;
         let end = buffer.iter().position(|byte| *byte == b'\n');
@@ -167,8 +169,9 @@ pub fn look(files: &dyn Files, path: &str) -> Result<Option<usize>, ChangelogErr
         let used = end.map_or(buffer.len(), |end| end + 1);
         reader.consume(used);
         if end.is_some() || is_last {
-            refuse(&start, path, nth)?;
-            if changeset.is_none() && is_directive(&start, |it| matches!(it, Directive::Changeset(_)))
+            refuse(&start, &mut up, path, nth)?;
+            if changeset.is_none()
+                && is_directive(&start, |it| matches!(it, Directive::Changeset(_)))
             {
                 changeset = Some(nth);
             }
@@ -182,10 +185,15 @@ pub fn look(files: &dyn Files, path: &str) -> Result<Option<usize>, ChangelogErr
 }
 
 /// What must not stand in a file that runs as a whole.
-fn refuse(line: &[u8], path: &str, nth: usize) -> Result<(), ChangelogError> {
+fn refuse(
+    line: &[u8],
+    up: &mut [bool; MARKERS.len()],
+    path: &str,
+    nth: usize,
+) -> Result<(), ChangelogError> {
     let error =
         |what: String| ChangelogError::at(&Place { file: path.to_owned(), line: nth }, what);
-    if let Some(program) = program(line) {
+    if let Some(program) = program(line, up) {
         let what = format!("the file is {program}'s and holds the way down too, which would run");
         let hint = "Put what stands below the line into a file `….down.sql`, and what stands above \
                     it into `….up.sql`.";
@@ -213,17 +221,19 @@ fn is_directive(mut line: &[u8], wanted: fn(Directive<'_>) -> bool) -> bool {
 /// As much of a line (in bytes) tells whether it is a marker.
 const LOOKED_AT: usize = 120;
 
-/// Whose marker a line is.
-fn program(line: &[u8]) -> Option<&'static str> {
-    let start = line.trim_ascii_start();
+/// Whose way down a line begins; `up` notes whose way up was seen.
+fn program(line: &[u8], up: &mut [bool; MARKERS.len()]) -> Option<&'static str> {
+    let start = line.strip_prefix(MARK).unwrap_or(line).trim_ascii_start();
     if !start.starts_with(b"--") && !start.starts_with(b"#") {
         return None;
     }
     let bytes = start.iter().filter(|byte| !byte.is_ascii_whitespace());
     let squeezed: String = bytes.map(|byte| char::from(byte.to_ascii_lowercase())).collect();
     let squeezed = squeezed.strip_prefix('#').unwrap_or(&squeezed);
-    let found = MARKERS.iter().find(|(marker, _)| squeezed.starts_with(marker));
-    found.map(|(_, program)| *program)
+    MARKERS.iter().zip(up).find_map(|((upwards, down, program), up)| {
+        *up |= squeezed.starts_with(upwards);
+        (*up && squeezed.starts_with(down)).then_some(*program)
+    })
 }
 
 #[cfg(test)]
@@ -286,7 +296,7 @@ mod tests {
     fn files_with_both_ways_are_refused() {
         for (text, program) in [
             ("-- +goose Up\nselect 1;\n--  +goose  Down\nselect 2", "goose"),
-            ("-- migrate:up\n\n-- migrate:down", "dbmate"),
+            ("\u{feff}-- migrate:up\n\n-- migrate:down", "dbmate"),
             ("-- +migrate Up\n-- +migrate Down\n", "sql-migrate"),
             ("# --- !Ups\n# --- !Downs\n", "Play evolutions"),
             ("-- //@UNDO\n", "MyBatis"),

@@ -19,7 +19,8 @@ use pipe::{Expand, Gathered, Made, Pipe, Rules};
 /// What is wrong with a text that PostgreSQL cannot take.
 pub const NUL: &str = "it holds the character U+0000";
 /// And what to do about it.
-pub const NUL_HINT: &str = "PostgreSQL takes no such character. If the file is in UTF-16, store it in UTF-8.";
+pub const NUL_HINT: &str =
+    "PostgreSQL takes no such character. If the file is in UTF-16, store it in UTF-8.";
 
 /// A text longer than this (in bytes) is not held.
 pub const HELD: usize = 1 << 20;

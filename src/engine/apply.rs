@@ -206,7 +206,7 @@ async fn change(
     session.run(&take_up).await.map_err(Failure::Ledger)?;
     apply::begin(session, entry).await?;
     let mut applied = apply::run(session, entry, &look.plan.steps, since, task.budget).await?;
-    let after = inspect::installed(session).await;
+    let after = inspect::installed(session, "").await;
     applied.after = after
         .map_err(|source| Failure::Apply(ApplyError::outside(look.plan.steps.len(), source)))?;
     converged(task, None, look, &applied, None, &[])?;

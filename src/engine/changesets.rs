@@ -166,11 +166,12 @@ impl Work<'_, '_> {
         for step in phases.changesets {
             self.changeset_step(step, together).await?;
         }
-        if !self.open {
+        if !self.open && !phases.after.is_empty() {
             self.begin().await?;
         }
         self.steps(phases.after).await?;
-        let after = inspect::installed(self.session).await;
+        let begin = if self.open { String::new() } else { self.entry.begin() };
+        let after = inspect::installed(self.session, &begin).await;
         self.applied.after = after.map_err(|it| Failure::Apply(ApplyError::outside(0, it)))?;
         let mut now = history.clone();
         now.rows.extend(self.ended.iter().filter(|it| it.1).map(|it| self.row(it.0)));

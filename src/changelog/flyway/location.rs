@@ -101,9 +101,8 @@ impl Location {
                 let is_changelog =
                     ["yaml", "yml", "json", "xml"].iter().any(|it| end.eq_ignore_ascii_case(it));
                 if is_changelog {
-                    self.warnings.push(format!(
-                        "`{path}` is not read, for the folder has Flyway's scripts"
-                    ));
+                    self.warnings
+                        .push(format!("`{path}` is not read, for the folder has Flyway's scripts"));
                 }
             }
         }

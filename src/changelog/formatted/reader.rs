@@ -162,7 +162,11 @@ impl Reader<'_> {
         match directive {
             Directive::Text => {
                 if let Some(what) = hidden(line) {
-                    return self.error(line.number, what, "Liquibase takes it for SQL. Correct the line.");
+                    return self.error(
+                        line.number,
+                        what,
+                        "Liquibase takes it for SQL. Correct the line.",
+                    );
                 }
             }
             Directive::Property => return self.property(line),
@@ -222,7 +226,9 @@ impl Reader<'_> {
         let mut lost = false;
         let Open::One(current) = &mut self.open else { return };
         match directive {
-            Directive::Comment(text) => text.trim().clone_into(&mut current.comments),
+            Directive::Comment(text) => {
+                text.trim_matches(|c| c <= ' ').clone_into(&mut current.comments);
+            }
             Directive::ValidCheckSum(text) => current.valid_checksums.push(text.trim().to_owned()),
             Directive::Rollback(text) => {
                 current.rollback.push_str(text);

@@ -200,7 +200,9 @@ impl<'a> Walk<'a> {
         let Some(log) = document.take("databaseChangeLog") else {
             let place = Place { file: path.to_owned(), line: 0 };
             let error = ChangelogError::at(&place, "there is no `databaseChangeLog` in it");
-            return Err(vec![error.hint("A changelog is one map with that key, and a list below it.")]);
+            return Err(vec![
+                error.hint("A changelog is one map with that key, and a list below it."),
+            ]);
         };
         self.log(log, path, is_xml, inherited);
         Ok(())
