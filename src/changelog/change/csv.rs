@@ -57,6 +57,7 @@ struct Quotes<'a> {
     file: Box<dyn Read + Send + 'a>,
     quote: Option<u8>,
     is_odd: bool,
+    ended: bool,
 }
 
 impl Read for Quotes<'_> {
@@ -64,6 +65,7 @@ impl Read for Quotes<'_> {
         let read = self.file.read(buffer)?;
         let quotes = buffer[..read].iter().filter(|byte| Some(**byte) == self.quote).count();
         self.is_odd ^= quotes % 2 == 1;
+        self.ended |= read == 0 && !buffer.is_empty();
         Ok(read)
     }
 }
@@ -77,7 +79,7 @@ impl<'a> Csv<'a> {
             .delimiter(form.separator)
             .quoting(form.quote.is_some())
             .quote(form.quote.unwrap_or(b'"'))
-            .from_reader(Quotes { file, quote: form.quote, is_odd: false });
+            .from_reader(Quotes { file, quote: form.quote, is_odd: false, ended: false });
         let comment = form.comment.clone();
         Self { reader, record: ::csv::ByteRecord::new(), comment, first: true }
     }
@@ -100,8 +102,10 @@ impl<'a> Csv<'a> {
             }
             // A quote that is not closed makes one value of all that follows.
             let reaches_on = self.record.as_slice().contains(&b'\n');
-            if reaches_on && self.reader.is_done() && self.reader.get_ref().is_odd {
-                return Err(format!("a quote in line {} is not closed", self.line()));
+            let file = self.reader.get_ref();
+            if reaches_on && file.ended && file.is_odd {
+                let begins = self.record.position().map_or(0, ::csv::Position::line);
+                return Err(format!("a quote in line {begins} is not closed"));
             }
             let mut values = Vec::with_capacity(self.record.len());
             for value in &self.record {
