@@ -44,6 +44,8 @@ pub struct Walk<'a> {
     chain: Vec<String>,
     /// How often a file was read.
     visits: HashMap<String, usize>,
+    /// One was read too often: nothing more is read.
+    stopped: bool,
     /// All changesets so far.
     pub changesets: Vec<Changeset>,
     /// Of the files themselves.
@@ -78,6 +80,7 @@ impl<'a> Walk<'a> {
             properties,
             chain: Vec::new(),
             visits: HashMap::new(),
+            stopped: false,
             changesets: Vec::new(),
             preconditions: Vec::new(),
             warnings: Vec::new(),
@@ -146,16 +149,16 @@ impl<'a> Walk<'a> {
             let hint = "Include the files from one root file, one after the other.";
             return self.errors.push(ChangelogError::at(place, what).hint(hint));
         }
+        if self.stopped {
+            return;
+        }
         let visits = self.visits.entry(path.to_owned()).or_default();
         *visits += 1;
         if *visits > MOST_VISITS {
-            // Each of its includes may be as many again: this is said once.
-            if *visits == MOST_VISITS + 1 {
-                let what = format!("`{path}` is included more than {MOST_VISITS} times");
-                let hint = "Include a file once.";
-                self.errors.push(ChangelogError::at(place, what).hint(hint));
-            }
-            return;
+            self.stopped = true;
+            let what = format!("`{path}` is included more than {MOST_VISITS} times");
+            let hint = "Include a file once.";
+            return self.errors.push(ChangelogError::at(place, what).hint(hint));
         }
         self.chain.push(path.to_owned());
         let result = match kind(path) {
