@@ -348,6 +348,13 @@ impl Reader<'_> {
             (Some(made), _) => {
                 let Made { text, checksum, older } = made;
                 let text = self.kept(text, &header);
+                // What is not held is not to be held for its older checksums.
+                let older = match older {
+                    Older::Sql(parts) if text.held.is_none() => {
+                        Older::Known { sums: parts.sums().to_vec(), eight: true }
+                    }
+                    older => older,
+                };
                 (Work::Sql(Text { damaged: current.damaged, ..text }), checksum, older)
             }
             (None, Some(previous)) if inherits => {
