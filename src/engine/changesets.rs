@@ -63,6 +63,7 @@ pub(super) async fn run(
         since,
         budget: task.budget,
         interrupted: &history.interrupted,
+        came_to: None,
         flyway: inspect::history::flyway_table(history)?,
         stand: *stand,
         own_rows: 0,

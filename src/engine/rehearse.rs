@@ -46,6 +46,7 @@ pub(super) async fn run(
         since,
         budget: task.budget,
         interrupted: &[],
+        came_to: None,
         flyway: None,
         own_rows: 0,
         stand: 0,

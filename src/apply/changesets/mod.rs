@@ -22,9 +22,9 @@ pub use rehearse::{rehearse, tables};
 use crate::budget::Budget;
 use crate::changelog::flyway;
 use crate::changelog::precondition::Otherwise;
-use crate::changelog::{Changeset, Loaded, Work};
+use crate::changelog::{Changeset, Identity, Loaded, Work};
 use crate::history::{Deployment, Executed, Table};
-use crate::ledger::{AuditRow, Entry};
+use crate::ledger::{AuditRow, Entry, Progress};
 use crate::observed::Interrupted;
 use crate::plan::Why;
 use crate::postgres::{Session, SqlError};
@@ -48,6 +48,9 @@ pub struct Run<'a> {
     pub budget: &'a Budget,
     /// What was begun earlier and did not end.
     pub interrupted: &'a [Interrupted],
+    /// How far the attempts of this run came with the changeset that failed last, if it goes
+    /// statement by statement outside of a transaction.
+    pub came_to: Option<(Identity, Progress)>,
     /// Flyway's table as SQL, where there is one: it goes on, so that one can return to it.
     pub flyway: Option<String>,
     /// How many changesets of this run are committed.
@@ -279,6 +282,9 @@ impl Run<'_> {
 /// loses changesets and their rows together.
 const RESET: &str = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; \
                      SET LOCAL synchronous_commit = off;\n";
+
+/// The session as it was, whatever a changeset that failed left of it.
+pub const RESET_SESSION: &str = "ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;";
 
 impl Within {
     fn brackets(self) -> (&'static str, &'static str) {
