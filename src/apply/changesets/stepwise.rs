@@ -23,7 +23,7 @@ impl Run<'_> {
     pub(super) async fn inside(
         &mut self,
         changeset: &Changeset,
-        how: Executed,
+        how: Executed<'_>,
         within: Within,
     ) -> Result<(), ChangesetError> {
         let (begin, commit, undo) = match within {
@@ -90,7 +90,7 @@ impl Run<'_> {
     pub(super) async fn outside(
         &mut self,
         changeset: &Changeset,
-        how: Executed,
+        how: Executed<'_>,
     ) -> Result<(), ChangesetError> {
         let fail = |cause: Cause| ChangesetError::new(changeset, None, cause);
         let begun = self.begun(changeset).await.map_err(|it| fail(it.into()))?;
