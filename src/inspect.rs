@@ -384,10 +384,14 @@ fn offer(question: &Question<'_>) -> String {
     )
 }
 
-/// The installed extensions as they are now, within the transaction at hand.
-pub async fn installed(session: &Session) -> Result<BTreeMap<String, Installed>, SqlError> {
+/// The installed extensions as they are now, within the transaction at hand; in the same round
+/// trip, `before` runs first for its effect.
+pub async fn installed(
+    session: &Session,
+    before: &str,
+) -> Result<BTreeMap<String, Installed>, SqlError> {
     let mut observed = Observed::default();
-    for row in session.run(INSTALLED).await? {
+    for row in session.run(&format!("{before}{INSTALLED}")).await? {
         read_row(&mut observed, &row).map_err(|error| SqlError::unexpected(error.to_string()))?;
     }
     Ok(observed.installed)

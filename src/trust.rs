@@ -175,21 +175,28 @@ pub fn causes<'a>(
     })
 }
 
-/// The HTTPS clients of both tiers; the second is made only if it is needed.
+/// The HTTPS clients of both tiers, each made when it is first needed.
+#[derive(Default)]
 pub struct Https {
-    few: reqwest::Client,
+    few: OnceLock<reqwest::Client>,
     all: OnceLock<reqwest::Client>,
 }
 
 impl Https {
-    /// Makes the client of the first tier.
-    pub fn new() -> Result<Self, reqwest::Error> {
-        Ok(Self { few: https_client(Tier::Few)?, all: OnceLock::new() })
+    /// With the client of the first tier made already.
+    pub fn prepared() -> Result<Self, reqwest::Error> {
+        let https = Self::default();
+        https.client(Tier::Few)?;
+        Ok(https)
     }
 
-    /// The client to try when a certificate did not verify.
-    fn all(&self) -> &reqwest::Client {
-        self.all.get_or_init(|| https_client(Tier::All).unwrap_or_else(|_| self.few.clone()))
+    fn client(&self, tier: Tier) -> Result<&reqwest::Client, reqwest::Error> {
+        let cell = if tier == Tier::Few { &self.few } else { &self.all };
+        if let Some(client) = cell.get() {
+            return Ok(client);
+        }
+        let client = https_client(tier)?;
+        Ok(cell.get_or_init(|| client))
     }
 
     /// Sends a request; once more with all roots if the first ones did not verify the server.
@@ -198,8 +205,10 @@ impl Https {
         request: reqwest::Request,
     ) -> Result<reqwest::Response, reqwest::Error> {
         let again = request.try_clone();
-        match (self.few.execute(request).await, again) {
-            (Err(error), Some(again)) if is_unverified(&error) => self.all().execute(again).await,
+        match (self.client(Tier::Few)?.execute(request).await, again) {
+            (Err(error), Some(again)) if is_unverified(&error) => {
+                self.client(Tier::All)?.execute(again).await
+            }
             (result, _) => result,
         }
     }

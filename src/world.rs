@@ -15,10 +15,19 @@ pub fn real(https: Arc<Https>, login: Option<Login>, places: Places) -> World {
     let region = std::env::var("AWS_REGION").ok().filter(|it| !it.is_empty());
     World {
         secrets: Arc::new(SecretsManager::new(aws.clone())),
-        connectors: Connectors::prepared(region.as_deref()),
+        connectors: Connectors::default(),
         aws,
         region,
         login,
         places,
     }
+}
+
+/// The same with everything made already that the first event will need: Lambda gives a function
+/// more of a processor before it than after it.
+pub fn prepared() -> Result<(World, Arc<Https>), reqwest::Error> {
+    let https = Arc::new(Https::prepared()?);
+    let mut world = real(https.clone(), None, Places::of_function());
+    world.connectors = Connectors::prepared(world.region.as_deref());
+    Ok((world, https))
 }

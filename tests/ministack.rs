@@ -367,7 +367,7 @@ fn the_demo_runs_to_its_end_and_leaves_nothing() {
     for wanted in [
         "  ExtensionsBefore  plpgsql=1.0",
         "  ExtensionsAfter   pgcrypto=1.3,plpgsql=1.0,postgis=3.3.2",
-        "  -- PostGIS, from Berlin to Paris: 880 km",
+        "  -- the changelog's table and PostGIS, from Berlin to Paris: 880 km",
         "  -- pgcrypto, a password against its hash: t",
         "  ExtensionsAfter   pg_trgm=1.6,pgcrypto=1.3,plpgsql=1.0,postgis=3.3.2",
         "Everything is stopped and removed.",

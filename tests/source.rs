@@ -104,7 +104,7 @@ fn opened(object: &Source, places: &Places, time: Duration) -> Result<Bundle, So
         .region(Region::new("eu-west-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build();
-    let aws = Aws::of(Arc::new(Https::new().unwrap()), config);
+    let aws = Aws::of(Arc::new(Https::default()), config);
     runtime().block_on(async {
         let budget = Budget::new(tokio::time::Instant::now() + time);
         source::open(object, places, &aws, &budget).await

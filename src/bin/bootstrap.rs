@@ -1,10 +1,6 @@
 //! The Lambda: picks the role by `_HANDLER` and serves events until Lambda ends it.
 
-use std::sync::Arc;
-
 use execute_sql::handler::{self, Call, Thrown};
-use execute_sql::source::Places;
-use execute_sql::trust::Https;
 use execute_sql::{telemetry, trust, world};
 use lambda_runtime::tower::service_fn;
 use lambda_runtime::tower::util::MapRequestLayer;
@@ -22,9 +18,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn serve() -> Result<(), lambda_runtime::Error> {
-    // Lambda gives a function more of a processor before its first event than after it.
-    let https = Arc::new(Https::new()?);
-    let world = world::real(https.clone(), None, Places::of_function());
+    let (world, https) = world::prepared()?;
     let (world, https) = (&world, &*https);
     let handler = service_fn(move |event: LambdaEvent<String>| async move {
         let context = event.context;

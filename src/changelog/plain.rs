@@ -143,14 +143,15 @@ fn text(files: &dyn Files, path: &str) -> Result<Rollback, FileError> {
     Ok(if text.is_empty() { Rollback::Nothing } else { Rollback::Sql(text.to_owned()) })
 }
 
-/// Lines with which other programs begin the way down, in lower case and without blanks.
-const MARKERS: [(&str, &str); 6] = [
-    ("--+goosedown", "goose"),
-    ("--migrate:down", "dbmate"),
-    ("--+migratedown", "sql-migrate"),
-    ("--+micratedown", "micrate"),
-    ("--//@undo", "MyBatis migrations"),
-    ("---!downs", "Play evolutions"),
+/// Lines with which other programs begin the way up and the way down, in lower case and without
+/// blanks. A way down counts after a way up only: alone it may stand in a function's body.
+const MARKERS: [(&str, &str, &str); 6] = [
+    ("--+gooseup", "--+goosedown", "goose"),
+    ("--migrate:up", "--migrate:down", "dbmate"),
+    ("--+migrateup", "--+migratedown", "sql-migrate"),
+    ("--+micrateup", "--+micratedown", "micrate"),
+    ("--//", "--//@undo", "MyBatis migrations"),
+    ("---!ups", "---!downs", "Play evolutions"),
 ];
 
 /// Refuses a file that holds the way down too.
@@ -160,6 +161,7 @@ fn marked(files: &dyn Files, path: &str) -> Result<Option<ChangelogError>, FileE
     let mut reader = BufReader::new(files.open(path)?);
     // Only the beginning of a line is looked at, so that a long one takes no memory.
     let (mut start, mut nth) = (Vec::with_capacity(LOOKED_AT), 1);
+    let mut up = [false; MARKERS.len()];
     loop {
         let buffer = reader.fill_buf().map_err(unreadable)?;
         let end = buffer.iter().position(|byte| *byte == b'\n');
@@ -169,7 +171,7 @@ fn marked(files: &dyn Files, path: &str) -> Result<Option<ChangelogError>, FileE
         let used = end.map_or(buffer.len(), |end| end + 1);
         reader.consume(used);
         if end.is_some() || is_last {
-            if let Some(program) = program(&start) {
+            if let Some(program) = program(&start, &mut up) {
                 let place = Place { file: path.to_owned(), line: nth };
                 let what =
                     format!("the file is {program}'s and holds the way down too, which would run");
@@ -189,8 +191,8 @@ fn marked(files: &dyn Files, path: &str) -> Result<Option<ChangelogError>, FileE
 /// As much of a line (in bytes) tells whether it is a marker.
 const LOOKED_AT: usize = 120;
 
-/// Whose marker a line is.
-fn program(line: &[u8]) -> Option<&'static str> {
+/// Whose way down a line begins; `up` notes whose way up was seen.
+fn program(line: &[u8], up: &mut [bool; MARKERS.len()]) -> Option<&'static str> {
     let start = line.trim_ascii_start();
     if !start.starts_with(b"--") && !start.starts_with(b"#") {
         return None;
@@ -198,8 +200,10 @@ fn program(line: &[u8]) -> Option<&'static str> {
     let bytes = start.iter().filter(|byte| !byte.is_ascii_whitespace());
     let squeezed: String = bytes.map(|byte| char::from(byte.to_ascii_lowercase())).collect();
     let squeezed = squeezed.strip_prefix('#').unwrap_or(&squeezed);
-    let found = MARKERS.iter().find(|(marker, _)| squeezed.starts_with(marker));
-    found.map(|(_, program)| *program)
+    MARKERS.iter().zip(up).find_map(|((upwards, down, program), up)| {
+        *up |= squeezed.starts_with(upwards);
+        (*up && squeezed.starts_with(down)).then_some(*program)
+    })
 }
 
 #[cfg(test)]

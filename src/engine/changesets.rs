@@ -132,7 +132,9 @@ async fn take_up(
             break;
         }
     }
-    // Whoever held it may have run changesets meanwhile.
+    // Whoever held it may have run changesets meanwhile. It is taken again if there is work left;
+    // until then no failure may leave it taken.
+    session.run(&table.unlock()).await.map_err(Failure::Ledger)?;
     Err(Failure::HistoryMoved)
 }
 
@@ -173,11 +175,12 @@ impl Work<'_, '_> {
         for step in phases.changesets {
             self.changeset_step(step, together).await?;
         }
-        if !self.open {
+        if !self.open && !phases.after.is_empty() {
             self.begin().await?;
         }
         self.steps(phases.after).await?;
-        let after = inspect::installed(self.session).await;
+        let begin = if self.open { String::new() } else { self.entry.begin() };
+        let after = inspect::installed(self.session, &begin).await;
         self.applied.after = after.map_err(|it| Failure::Apply(ApplyError::outside(0, it)))?;
         let mut now = history.clone();
         now.rows.extend(self.ended.iter().filter(|it| it.1).map(|it| self.row(it.0)));

@@ -147,7 +147,7 @@ async fn remove(
     let mut applied = apply::run(session, &entry, &removal.plan.steps, since, task.budget).await?;
     removal.left.extend(applied.left.iter().cloned());
     let undone = removal.plan.steps.len();
-    let after = inspect::installed(session).await;
+    let after = inspect::installed(session, "").await;
     applied.after = after.map_err(|source| ApplyError::outside(undone, source))?;
     let reason = reason(&removal, &applied.left);
     let changed = !removal.plan.steps.is_empty();

@@ -17,9 +17,11 @@ pub mod client;
 pub mod cloudformation;
 pub mod cluster;
 pub mod environment;
+pub mod folder;
 pub mod http;
 pub mod instance;
 pub mod lambda;
+pub mod liquibase;
 pub mod pooler;
 pub mod postgres;
 pub mod processes;
@@ -32,7 +34,9 @@ pub mod tls;
 pub use bundle::Bundle;
 pub use client::{Client, Running};
 pub use cloudformation::{Behaviour, Receiver, Recorded};
+pub use folder::Folder;
 pub use lambda::{FUNCTION_ARN, Function, FunctionOptions, Invocation, Pending};
+pub use liquibase::Liquibase;
 pub use postgres::{
     ADMIN_PASSWORD, Database, MASTER, MASTER_PASSWORD, MASTER_PASSWORD_MARK, Server, Settings, Stop,
 };

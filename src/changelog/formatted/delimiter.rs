@@ -12,14 +12,19 @@ use regex_lite::Regex;
 
 /// The text with its delimiters replaced by `;`. Without `split` nothing is one.
 pub fn prepared<'a>(sql: &'a str, end_delimiter: Option<&str>, split: bool) -> Cow<'a, str> {
-    let Some(mut replacer) = Replacer::new(end_delimiter, split) else {
+    let Some(replacer) = Replacer::new(end_delimiter, split) else {
         return Cow::Borrowed(sql);
     };
-    let mut out = String::with_capacity(sql.len());
-    for line in sql.split_inclusive('\n') {
-        replacer.line(line, &mut out);
+    Cow::Owned(replacer.all(sql))
+}
+
+/// The text with Liquibase's usual delimiters made `;`: lines of `GO` or `/`, which may as well be
+/// the end of a name and a division; borrowed if it has no such line.
+pub fn usual(sql: &str) -> Cow<'_, str> {
+    if !sql.lines().any(is_usual) {
+        return Cow::Borrowed(sql);
     }
-    Cow::Owned(out)
+    Cow::Owned(Replacer::of(Delimiter::Usual).all(sql))
 }
 
 /// Replaces the delimiters of a text that comes line by line.
@@ -31,6 +36,8 @@ pub struct Replacer {
 }
 
 enum Delimiter {
+    /// A line of `GO` or `/`.
+    Usual,
     /// `/`: at the start of a line only.
     Slash,
     Literal(String),
@@ -60,7 +67,9 @@ impl Replacer {
         let delimiter = match text {
             "/" => Delimiter::Slash,
             "\n/$" => Delimiter::Slash,
-            _ if text.chars().count() > 1 && text.contains(['\\', '[', '(', '*', '+', '?']) => {
+            _ if text.chars().count() > 1
+                && text.contains(['\\', '[', '(', '*', '+', '?', '\n', '\r']) =>
+            {
                 match Regex::new(&format!(r"(?is)^\s*(?:{text})$")) {
                     Ok(pattern) => Delimiter::Pattern(Box::new(pattern)),
                     Err(_) => Delimiter::Literal(text.to_owned()),
@@ -68,7 +77,19 @@ impl Replacer {
             }
             _ => Delimiter::Literal(text.to_owned()),
         };
-        Some(Self { delimiter, within: Within::Statement, before: "\n".to_owned() })
+        Some(Self::of(delimiter))
+    }
+
+    fn of(delimiter: Delimiter) -> Self {
+        Self { delimiter, within: Within::Statement, before: "\n".to_owned() }
+    }
+
+    fn all(mut self, sql: &str) -> String {
+        let mut out = String::with_capacity(sql.len());
+        for line in sql.split_inclusive('\n') {
+            self.line(line, &mut out);
+        }
+        out
     }
 
     /// Takes a line with its end.
@@ -139,6 +160,7 @@ impl Replacer {
                 let alone = at == 0 && rest.trim_end() == "/";
                 alone.then_some(1)?
             }
+            Delimiter::Usual => (at == 0 && is_usual(line)).then(|| rest.trim_end().len())?,
             Delimiter::Literal(text) => {
                 let head = rest.get(..text.len())?;
                 let ends = |c: Option<char>| !c.is_some_and(is_word);
@@ -165,6 +187,12 @@ impl Replacer {
         ";".clone_into(&mut self.before);
         Some(len)
     }
+}
+
+/// Whether a line ends a statement where no delimiter was given.
+fn is_usual(line: &str) -> bool {
+    let word = line.trim_end();
+    word == "/" || word.eq_ignore_ascii_case("go")
 }
 
 fn is_word(c: char) -> bool {

@@ -194,7 +194,9 @@ impl Reader<'_> {
         let mut lost = false;
         let Open::One(current) = &mut self.open else { return };
         match directive {
-            Directive::Comment(text) => text.trim().clone_into(&mut current.comments),
+            Directive::Comment(text) => {
+                text.trim_matches(|c| c <= ' ').clone_into(&mut current.comments);
+            }
             Directive::ValidCheckSum(text) => current.valid_checksums.push(text.trim().to_owned()),
             Directive::Rollback(text) => {
                 current.rollback.push_str(text);

@@ -165,14 +165,14 @@ async fn tell_outputs(stack: &Stack<'_>) -> Result<()> {
 
 /// What an application does with the extensions.
 async fn tell_queries(server: &Server) -> Result<()> {
-    const DISTANCE: &str = "SELECT round(ST_Distance('POINT(13.405 52.52)'::geography,
-                          'POINT(2.3522 48.8566)'::geography) / 1000) || ' km'";
+    const DISTANCE: &str = "SELECT round(ST_Distance(a.at, b.at) / 1000) || ' km'
+    FROM places a, places b WHERE a.name = 'Berlin' AND b.name = 'Paris'";
     const PASSWORD: &str = "SELECT hash = crypt('open sesame', hash)
     FROM crypt('open sesame', gen_salt('bf')) AS hash";
     tell(format_args!("\nUsing them in database {DATABASE}:"));
     let session = server.session().await?;
     for (what, sql) in [
-        ("PostGIS, from Berlin to Paris", DISTANCE),
+        ("the changelog's table and PostGIS, from Berlin to Paris", DISTANCE),
         ("pgcrypto, a password against its hash", PASSWORD),
     ] {
         let value = session.value(sql).await?.unwrap_or_default();

@@ -1,0 +1,4 @@
+INSERT INTO log (what) VALUES ('slash; one')
+/
+INSERT INTO log (what) VALUES ('slash two')
+/

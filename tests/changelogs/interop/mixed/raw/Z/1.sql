@@ -1,0 +1,4 @@
+INSERT INTO log (what) VALUES ('raw A');
+INSERT INTO log (what)
+ VALUES ('crlf ${kind}
+end');

@@ -1,0 +1,2 @@
+INSERT INTO log (what) VALUES ('raw a');
+INSERT INTO log (what) VALUES ('raw a 2')

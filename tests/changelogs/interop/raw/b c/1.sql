@@ -1,0 +1,3 @@
+INSERT INTO log (what) VALUES ('in a folder with a space')
+;
+;
