@@ -258,3 +258,54 @@ fn a_lock_that_a_killed_run_of_ours_left_is_taken_over() {
     assert_eq!(stage.receiver.answer_to(&create)["Status"], "SUCCESS");
     assert_eq!(stage.database.admin().value(locked), "f");
 }
+
+#[test]
+fn what_stands_of_a_changeset_does_not_run_again_while_it_waits_for_a_lock() {
+    let bundle = Bundle::of(&[(
+        "a.sql",
+        "--liquibase formatted sql\n--changeset ann:1 runInTransaction:false\n\
+         INSERT INTO done VALUES (1);\nALTER TABLE held ADD x int;\nINSERT INTO done VALUES (2);\n",
+    )]);
+    let stage = with(&bundle);
+    let holder = stage.database.master();
+    holder.exec("CREATE TABLE done (step int); CREATE TABLE held ()");
+    holder.exec("BEGIN; LOCK TABLE held");
+    let mut stack = stage.stack();
+    let create =
+        stack.create(stage.properties(json!({ "Changelog": "a.sql", "LockTimeout": "1" })));
+    let pending = stage.function.start_invoke(create.to_string().as_bytes());
+    wait_until("it has given up twice", || {
+        stage.function.log().matches("trying again").count() >= 2
+    });
+    holder.exec("COMMIT");
+    pending.wait().returned();
+    assert_eq!(stage.receiver.answer_to(&create)["Status"], "SUCCESS");
+    let done = "SELECT string_agg(step::text, ',' ORDER BY step) FROM done";
+    assert_eq!(stage.database.admin().value(done), "1,2");
+}
+
+#[test]
+fn a_changeset_that_goes_on_has_the_settings_that_it_made_before() {
+    let text = "--liquibase formatted sql\n--changeset ann:1 runInTransaction:false\n\
+         CREATE SCHEMA app;\nSET search_path = app;\nCREATE TABLE first ();\n\
+         SELECT 1 / count(*) FROM public.gate;\nCREATE TABLE last ();\n";
+    let bundle = Bundle::of(&[("a.sql", text)]);
+    let stage = with(&bundle);
+    let admin = stage.database.admin();
+    stage.database.master().exec("CREATE TABLE gate (a int)");
+    let mut stack = stage.stack();
+    let create = stack.create(stage.properties(json!({ "Changelog": "a.sql" })));
+    let answer = stage.ask(&create);
+    assert!(answer["Reason"].as_str().unwrap().contains("3 statements of it stand"), "{answer}");
+    stack.settle(&answer);
+    // An edit of what stands is found, and what stands is still known afterwards.
+    bundle.write("a.sql", text.replace("TABLE first", "TABLE other").as_bytes());
+    let reason = stage.refused(json!({ "Changelog": "a.sql" }));
+    assert!(reason.contains("interrupted after 3 statements"), "{reason}");
+    bundle.write("a.sql", text.as_bytes());
+    stage.database.master().exec("INSERT INTO gate VALUES (1)");
+    let mut stack = stage.stack();
+    let create = stack.create(stage.properties(json!({ "Changelog": "a.sql" })));
+    stage.succeed(&mut stack, &create);
+    assert_eq!(admin.value("SELECT to_regclass('app.last') IS NOT NULL"), "t");
+}

@@ -5,6 +5,7 @@ use super::{
     Look, Task, Tries, Trigger, World, changesets, is_gone, is_stale, lock_and_observe, login,
     replayed,
 };
+use crate::apply::changesets::RESET_SESSION;
 use crate::apply::{self, Applied, ApplyError};
 use crate::changelog::Loaded;
 use crate::failure::Failure;
@@ -315,7 +316,8 @@ pub(super) async fn record_failure(session: &Session, entry: &Entry<'_>, failure
         duration_ms: 0,
         message: Some(reason.clone()),
     };
-    let sql = format!("ROLLBACK; BEGIN; {}{}COMMIT", entry.failed(&reason), entry.audit(&[row]));
+    let sql =
+        format!("{RESET_SESSION} BEGIN; {}{}COMMIT", entry.failed(&reason), entry.audit(&[row]));
     if let Err(error) = session.run(&sql).await {
         tracing::debug!("the failure could not be written down: {error}");
     }

@@ -79,7 +79,7 @@ impl Run<'_> {
     pub(super) async fn whole(
         &mut self,
         changeset: &Changeset,
-        how: Executed,
+        how: Executed<'_>,
         within: Within,
         parts: &[Part<'_>],
     ) -> Result<(), ChangesetError> {
