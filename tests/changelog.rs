@@ -383,8 +383,7 @@ fn nothing_to_do_costs_at_most_three_round_trips_and_one_changeset_three_more() 
     let connecting = call("Plan", &[]) - 1;
     assert!(call("Apply", &["a.sql"]) <= connecting + 3);
     bundle.write("a.sql", format!("{text}--changeset ann:more\nSELECT 1;\n").as_bytes());
-    let more = call("Apply", &["a.sql"]);
-    assert!(more <= connecting + 6, "{more} and {connecting}");
+    assert!(call("Apply", &["a.sql"]) <= connecting + 6);
 }
 
 #[test]
