@@ -320,3 +320,38 @@ fn a_changeset_that_goes_on_has_the_settings_that_it_made_before() {
     stage.succeed(&mut stack, &create);
     assert_eq!(admin.value("SELECT to_regclass('app.last') IS NOT NULL"), "t");
 }
+
+#[test]
+fn a_delete_that_comes_in_the_middle_stops_the_changesets_and_what_stands_stays() {
+    let bundle = Bundle::of(&[(
+        "a.sql",
+        "--liquibase formatted sql\n--changeset ann:1\nCREATE TABLE a ();\n\
+         --changeset ann:2\nLOCK TABLE held;\n--changeset ann:3\nCREATE TABLE c ();\n",
+    )]);
+    let stage = with(&bundle);
+    let holder = stage.database.master();
+    holder.exec("CREATE TABLE held ()");
+    holder.exec("BEGIN; LOCK TABLE held");
+    let mut stack = stage.stack();
+    let create = stack
+        .create(stage.properties(
+            json!({ "Changelog": "a.sql", "LockTimeout": "3000", "OnDelete": "Drop" }),
+        ));
+    let pending = stage.function.start_invoke(create.to_string().as_bytes());
+    wait_for_waiter(&stage, "held");
+    let delete = stack.invented_delete();
+    let second = stage.another_function_over(bundle.path());
+    second.invoke(delete.to_string().as_bytes()).returned();
+    assert_eq!(stage.receiver.answer_to(&delete)["Status"], "SUCCESS");
+    holder.exec("COMMIT");
+    pending.wait().returned();
+    let answer = stage.receiver.answer_to(&create);
+    assert_eq!(answer["Status"], "FAILED", "{answer}");
+    let reason = answer["Reason"].as_str().unwrap();
+    assert!(reason.contains("remains but 1 changesets that stand"), "{reason}");
+    let admin = stage.database.admin();
+    let rows = "SELECT string_agg(id, ',' ORDER BY orderexecuted) FROM databasechangelog";
+    assert_eq!(admin.value(rows), "1");
+    assert_eq!(admin.value("SELECT locked FROM databasechangeloglock"), "f");
+    assert_eq!(admin.value("SELECT to_regclass('c') IS NULL"), "t");
+}
