@@ -14,9 +14,22 @@ use crate::sql::literal;
 /// The key of the lock: "execsql1" in ASCII.
 const KEY: i64 = 0x6578_6563_7371_6c31;
 
+/// Raised by [`again`] if another run has the lock.
+pub const GIVEN_UP: &str = "ES423";
+
 /// Tries to take the lock; gives `t` or `f`. Taking it twice is harmless.
 pub fn attempt() -> String {
     format!("SELECT pg_try_advisory_lock({KEY})")
+}
+
+/// Takes the lock another time after a text that may have given it up; an error if somebody else
+/// has it now.
+pub fn again() -> String {
+    format!(
+        "DO $$ BEGIN IF NOT pg_try_advisory_lock({KEY}) THEN RAISE EXCEPTION \
+         'the changeset gave up the advisory locks of its session, and another run has begun' \
+         USING ERRCODE = '{GIVEN_UP}'; END IF; END $$;\n"
+    )
 }
 
 /// Who holds the lock, for people: process id, application and start.

@@ -457,3 +457,23 @@ fn the_audit_tells_what_stands_and_the_lock_is_given_back_whatever_role_was_set(
     assert_eq!(admin.value("SELECT locked FROM databasechangeloglock"), "f");
     assert_eq!(admin.value("SELECT bool_and(status = 'failed') FROM execute_sql.request"), "t");
 }
+
+#[test]
+fn a_changeset_that_gives_up_all_locks_does_not_let_another_run_in() {
+    let held = "count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()";
+    let bundle = Bundle::of(&[(
+        "a.sql",
+        &format!(
+            "--liquibase formatted sql\n--changeset ann:1\nDISCARD ALL;\n\
+             CREATE TABLE one AS SELECT {held};\n\
+             --changeset ann:2\nSELECT pg_advisory_unlock_all();\n\
+             --changeset ann:3\nCREATE TABLE three AS SELECT {held};\n"
+        ),
+    )]);
+    let stage = with(&bundle);
+    let mut stack = stage.stack();
+    let create = stack.create(stage.properties(json!({ "Changelog": "a.sql" })));
+    stage.succeed(&mut stack, &create);
+    let counts = "SELECT one.count || ' ' || three.count FROM one, three";
+    assert_eq!(stage.database.admin().value(counts), "1 1");
+}

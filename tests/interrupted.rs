@@ -253,6 +253,17 @@ fn a_lock_that_a_killed_run_of_ours_left_is_taken_over() {
     assert_eq!(pending.wait(), Invocation::Died);
     let locked = "SELECT locked FROM databasechangeloglock";
     assert_eq!(stage.database.admin().value(locked), "t");
+    // Even a run that is refused gives it back.
+    let text = "--liquibase formatted sql\n--changeset ann:0\nSELECT 1;\n";
+    stage.database.admin().exec(
+        "INSERT INTO databasechangelog (id, author, filename, dateexecuted, orderexecuted, \
+         exectype, md5sum) VALUES ('0', 'ann', 'a.sql', now(), 1, 'EXECUTED', '9:no')",
+    );
+    let before = std::fs::read_to_string(format!("{}/a.sql", bundle.path())).unwrap();
+    bundle.write("a.sql", text.as_bytes());
+    stage.refused(json!({ "Changelog": "a.sql" }));
+    assert_eq!(stage.database.admin().value(locked), "f");
+    bundle.write("a.sql", before.as_bytes());
     holder.exec("COMMIT");
     stage.function.invoke(create.to_string().as_bytes()).returned();
     assert_eq!(stage.receiver.answer_to(&create)["Status"], "SUCCESS");

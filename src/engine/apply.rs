@@ -82,6 +82,10 @@ async fn once(
             if observed.ledger.is_some() {
                 record_failure(&session, &entry, &failure).await;
             }
+            let left = left_lock(task, &observed)?;
+            if !left.is_empty() {
+                session.run(&left).await.map_err(Failure::Ledger)?;
+            }
             session.close().await;
             return Err(failure);
         }
@@ -151,7 +155,7 @@ async fn keep(
         entry.audit(by_hand.as_slice()),
     );
     task.budget.doing("writing the ledger");
-    let sql = format!("{}{sql}", left_lock(task, look)?);
+    let sql = format!("{}{sql}", left_lock(task, &look.observed)?);
     let rows = session.run(&sql).await.map_err(Failure::Ledger)?;
     if rows.is_empty() {
         return Err(Failure::Gone);
@@ -161,8 +165,8 @@ async fn keep(
 }
 
 /// Gives back a lock of the history that a dead run of this program left.
-fn left_lock(task: &Task<'_>, look: &Look) -> Result<String, Failure> {
-    let (Some(wanted), Some(history)) = (&task.desired.changelog, &look.observed.history) else {
+fn left_lock(task: &Task<'_>, observed: &Observed) -> Result<String, Failure> {
+    let (Some(wanted), Some(history)) = (&task.desired.changelog, &observed.history) else {
         return Ok(String::new());
     };
     match &history.locked_by {

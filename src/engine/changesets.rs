@@ -132,7 +132,9 @@ async fn take_up(
             break;
         }
     }
-    // Whoever held it may have run changesets meanwhile.
+    // Whoever held it may have run changesets meanwhile. It is taken again if there is work left;
+    // until then no failure may leave it taken.
+    session.run(&table.unlock()).await.map_err(Failure::Ledger)?;
     Err(Failure::HistoryMoved)
 }
 

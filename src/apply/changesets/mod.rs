@@ -22,7 +22,7 @@ pub use rehearse::{rehearse, tables};
 use crate::budget::Budget;
 use crate::changelog::flyway;
 use crate::changelog::precondition::Otherwise;
-use crate::changelog::{Changeset, Identity, Loaded, Work};
+use crate::changelog::{Change, Changeset, Identity, Loaded, Work};
 use crate::history::{Deployment, Executed, Table};
 use crate::ledger::{AuditRow, Entry, Progress};
 use crate::observed::Interrupted;
@@ -243,8 +243,10 @@ impl Run<'_> {
             (Some(table), Some(script)) => flyway::history_insert(table, script, 0),
             _ => String::new(),
         };
+        let texts = changeset.changes.iter().filter_map(Change::content);
+        let kept = texts.map(|it| keeps_lock(&it)).find(|it| !it.is_empty()).unwrap_or_default();
         format!(
-            "{RESET}{}{}{}{}{flyway}",
+            "{RESET}{kept}{}{}{}{}{flyway}",
             self.entry.marked(),
             self.entry.assert_wanted(self.since),
             self.table.ran(changeset, how, &mut self.deployment),
@@ -289,6 +291,15 @@ const RESET: &str = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; \
 /// The session as it was, whatever a changeset that failed left of it.
 pub const RESET_SESSION: &str = "ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;";
 
+/// What follows a text that may give up the session's locks, and with them the one that keeps
+/// other runs away.
+fn keeps_lock(text: &str) -> String {
+    let has = |word: &str| {
+        text.as_bytes().windows(word.len()).any(|it| it.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    if has("pg_advisory_unlock") || has("discard") { crate::lock::again() } else { String::new() }
+}
+
 impl Within {
     fn brackets(self) -> (&'static str, &'static str) {
         match self {
@@ -310,7 +321,8 @@ fn waits(sqlstate: &str) -> bool {
 
 /// `failOnError: false` forgives what the server says of a statement, not the loss of the server.
 fn may_fail(changeset: &Changeset, error: &ChangesetError) -> bool {
-    const GUARDS: [&str; 2] = [crate::ledger::GONE, crate::ledger::TRANSACTION_ENDED];
+    const GUARDS: [&str; 3] =
+        [crate::ledger::GONE, crate::ledger::TRANSACTION_ENDED, crate::lock::GIVEN_UP];
     !changeset.run.fail_on_error
         && error.sql().is_some_and(|it| {
             !it.is_lost() && !GUARDS.contains(&it.sqlstate.as_deref().unwrap_or_default())

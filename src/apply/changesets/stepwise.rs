@@ -9,7 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::pieces::Pieces;
 use super::whole::place;
-use super::{Cause, ChangesetError, RESET_SESSION, Run, Within, index, refuses_transaction};
+use super::{
+    Cause, ChangesetError, RESET_SESSION, Run, Within, index, keeps_lock, refuses_transaction,
+};
 use crate::changelog::Changeset;
 use crate::history::Executed;
 use crate::ledger::Progress;
@@ -67,7 +69,7 @@ impl Run<'_> {
             let ran = if statement.copy == Some(Copy::In) {
                 self.copy(&statement, &mut pieces).await
             } else {
-                self.session.run(&statement.text).await.map(drop).map_err(Cause::from)
+                self.session.execute(&statement.text).await.map_err(Cause::from)
             };
             ran.map_err(|it| failed(changeset, &statement, change, it))?;
         }
@@ -231,7 +233,7 @@ impl Walk<'_, '_> {
             if statement.copy == Some(Copy::In) {
                 return self.run.copy(statement, pieces).await;
             }
-            return Ok(session.run(&statement.text).await.map(drop)?);
+            return Ok(session.execute(&statement.text).await?);
         }
         if statement.copy == Some(Copy::In) {
             session.run("BEGIN").await?;
@@ -241,7 +243,7 @@ impl Walk<'_, '_> {
             self.alone(statement, &note, doubtful).await?;
         } else {
             let sql = format!("BEGIN;\n{}\n;\n{note}COMMIT", statement.text);
-            match session.run(&sql).await {
+            match session.execute(&sql).await {
                 Err(error)
                     if refuses_transaction(error.sqlstate.as_deref().unwrap_or_default()) =>
                 {
@@ -254,7 +256,7 @@ impl Walk<'_, '_> {
                     error.position = error.position.and_then(|it| it.checked_sub(7));
                     return Err(error.into());
                 }
-                Ok(_) => {}
+                Ok(()) => {}
             }
         }
         self.progress = after.clone();
@@ -281,17 +283,18 @@ impl Walk<'_, '_> {
             None => false,
         };
         if !is_there {
-            match session.run(&statement.text).await {
+            match session.execute(&statement.text).await {
                 // It did end the other time, only nobody could note it.
                 Err(error) if doubtful && is_done_already(&error) => {}
-                ran => drop(ran?),
+                ran => ran?,
             }
         }
         if let Some(built) = &built {
             index::check(session, built).await?;
         }
-        let reset = "RESET lock_timeout; RESET statement_timeout";
-        session.run(&format!("BEGIN; {reset}; {note}COMMIT")).await?;
+        let reset = "RESET lock_timeout; RESET statement_timeout;";
+        let kept = keeps_lock(&statement.text);
+        session.run(&format!("BEGIN; {reset}{kept}{note}COMMIT")).await?;
         Ok(())
     }
 }

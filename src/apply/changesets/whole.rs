@@ -145,7 +145,7 @@ impl Run<'_> {
         let end = sql.len();
         sql += &self.recorded(changeset, how, "now()");
         sql += commit;
-        let Err(error) = self.session.run(&sql).await else { return Ok(()) };
+        let Err(error) = self.session.execute(&sql).await else { return Ok(()) };
         if !error.is_lost() {
             let undo = match (within, begin.is_empty()) {
                 (Within::Own, _) => "ROLLBACK",
