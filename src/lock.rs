@@ -67,13 +67,8 @@ pub async fn end_others(
     logical_id: &str,
     request_id: &str,
 ) -> Result<u32, SqlError> {
-    let count = session
-        .value(&format!(
-            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) {}",
-            others(stack_id, logical_id, request_id)
-        ))
-        .await?;
-    Ok(count.and_then(|it| it.parse().ok()).unwrap_or_default())
+    let ended = "count(*) FILTER (WHERE pg_terminate_backend(pid))";
+    count(session, ended, &others(stack_id, logical_id, request_id)).await
 }
 
 /// Ends the sessions that an earlier delivery of this very request left; gives how many there were.
@@ -86,15 +81,9 @@ pub async fn end_predecessors(
     logical_id: &str,
     request_id: &str,
 ) -> Result<u32, SqlError> {
-    let count = session
-        .value(&format!(
-            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity \
-             WHERE datname = current_database() AND pid <> pg_backend_pid() \
-             AND application_name = {}",
-            literal(&application_name(stack_id, logical_id, request_id)),
-        ))
-        .await?;
-    Ok(count.and_then(|it| it.parse().ok()).unwrap_or_default())
+    let ended = "count(*) FILTER (WHERE pg_terminate_backend(pid))";
+    let ours = literal(&application_name(stack_id, logical_id, request_id));
+    count(session, ended, &format!("{NOT_THIS} AND application_name = {ours}")).await
 }
 
 /// How many such sessions there still are.
@@ -104,14 +93,21 @@ pub async fn count_others(
     logical_id: &str,
     request_id: &str,
 ) -> Result<u32, SqlError> {
-    let sql = format!("SELECT count(*) {}", others(stack_id, logical_id, request_id));
-    Ok(session.value(&sql).await?.and_then(|it| it.parse().ok()).unwrap_or_default())
+    count(session, "count(*)", &others(stack_id, logical_id, request_id)).await
 }
+
+async fn count(session: &Session, what: &str, from: &str) -> Result<u32, SqlError> {
+    let count = session.value(&format!("SELECT {what} {from}")).await?;
+    Ok(count.and_then(|it| it.parse().ok()).unwrap_or_default())
+}
+
+/// The sessions on this database but for the one that asks.
+const NOT_THIS: &str = "FROM pg_stat_activity WHERE datname = current_database() \
+                        AND pid <> pg_backend_pid()";
 
 fn others(stack_id: &str, logical_id: &str, request_id: &str) -> String {
     format!(
-        "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
-         AND starts_with(application_name, {}) AND application_name <> {}",
+        "{NOT_THIS} AND starts_with(application_name, {}) AND application_name <> {}",
         literal(&resource_prefix(stack_id, logical_id)),
         literal(&application_name(stack_id, logical_id, request_id)),
     )

@@ -322,6 +322,27 @@ fn a_changeset_that_goes_on_has_the_settings_that_it_made_before() {
 }
 
 #[test]
+fn a_frozen_delivery_of_the_same_request_does_not_keep_the_lock() {
+    let bundle =
+        Bundle::of(&[("a.sql", "--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n")]);
+    let stage = with(&bundle);
+    let mut stack = stage.stack();
+    let create = stack.create(properties(&stage));
+    let id = |key: &str| create[key].as_str().unwrap();
+    let name = execute_sql::lock::application_name(
+        id("StackId"),
+        id("LogicalResourceId"),
+        id("RequestId"),
+    );
+    // Its function is frozen: the session is there, and nobody answers for it.
+    let frozen = stage.database.master();
+    frozen.exec(&format!("SET application_name = '{name}'"));
+    assert_eq!(frozen.value(&execute_sql::lock::attempt()), "t");
+    stage.succeed(&mut stack, &create);
+    assert!(frozen.try_rows("SELECT 1").is_err());
+}
+
+#[test]
 fn a_delete_that_comes_in_the_middle_stops_the_changesets_and_what_stands_stays() {
     let bundle = Bundle::of(&[(
         "a.sql",

@@ -5,6 +5,8 @@
 //! without labels takes everything. What stands in the history's columns
 //! `CONTEXTS` and `LABELS` is written here too, for it is made of the same parts.
 
+use std::borrow::Cow;
+
 use super::{DBMS, Filter};
 
 /// What a run takes: its contexts, and its label expression.
@@ -78,40 +80,43 @@ fn any(expressions: &[String], items: &[String]) -> Result<bool, String> {
 }
 
 /// Whether an expression (in lower case) holds for a set of names. A bracket is replaced by its own
-/// answer, innermost first, as Liquibase does it; so an answer is a word of the grammar.
+/// answer, innermost first, as Liquibase does it; so an answer is a word of the grammar. Empty
+/// brackets have no answer.
 fn holds(expression: &str, items: &[String]) -> Result<bool, String> {
-    if !expression.contains(['(', ')']) {
-        return Ok(plain(expression, items));
+    let unpaired = || {
+        let shown = shortened(expression);
+        Err(format!("the brackets of the expression `{shown}` do not pair, or hold nothing"))
+    };
+    // What is left of the text so far, and where its open brackets begin.
+    let (mut rest, mut open) = (String::with_capacity(expression.len()), Vec::new());
+    for c in expression.chars() {
+        match c {
+            '(' => open.push(rest.len()),
+            ')' => {
+                let Some(start) = open.pop().filter(|start| *start < rest.len()) else {
+                    return unpaired();
+                };
+                let answer = plain(&rest[start..], items);
+                rest.truncate(start);
+                rest.extend([" ", if answer { TRUE } else { FALSE }, " "]);
+            }
+            _ => rest.push(c),
+        }
     }
-    let mut rest = expression.to_owned();
-    while let Some((open, close)) = innermost(&rest) {
-        let answer = plain(&rest[open + 1..close], items);
-        let word = if answer { TRUE } else { FALSE };
-        rest = format!("{} {word} {}", &rest[..open], &rest[close + 1..]);
+    if open.is_empty() { Ok(plain(&rest, items)) } else { unpaired() }
+}
+
+/// Enough of it to know it again.
+fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
     }
-    if rest.contains(['(', ')']) {
-        return Err(format!("the brackets of the expression `{expression}` do not pair"));
-    }
-    Ok(plain(&rest, items))
 }
 
 // Upper case: no name can be it, for names are compared in lower case.
 const TRUE: &str = ":TRUE";
 const FALSE: &str = ":FALSE";
-
-/// The first pair of brackets that holds something but no bracket.
-fn innermost(text: &str) -> Option<(usize, usize)> {
-    let mut open = None;
-    for (at, c) in text.char_indices() {
-        match (c, open) {
-            ('(', _) => open = Some(at),
-            (')', Some(start)) if at > start + 1 => return Some((start, at)),
-            (')', _) => open = None,
-            _ => {}
-        }
-    }
-    None
-}
 
 /// An expression without brackets.
 fn plain(expression: &str, items: &[String]) -> bool {

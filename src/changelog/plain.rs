@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 
+use super::formatted::directive::{self, Directive};
 use super::{ChangelogError, FileError, Files, Place, Rollback, flyway, formatted};
 
 /// What a folder holds.
@@ -89,7 +90,7 @@ pub struct File {
     pub down: Option<Rollback>,
 }
 
-/// Puts `x.down.sql` with its `x.up.sql`, and refuses files that hold both ways.
+/// Puts `x.down.sql` with its `x.up.sql`.
 pub fn paired(files: &dyn Files, paths: Vec<String>) -> Result<Vec<File>, Vec<ChangelogError>> {
     let lower: HashMap<String, usize> =
         paths.iter().enumerate().map(|(at, path)| (path.to_lowercase(), at)).collect();
@@ -123,11 +124,6 @@ pub fn paired(files: &dyn Files, paths: Vec<String>) -> Result<Vec<File>, Vec<Ch
             }
             continue;
         }
-        match marked(files, path) {
-            Ok(None) => {}
-            Ok(Some(error)) => errors.push(error),
-            Err(error) => errors.push(error.into()),
-        }
     }
     if !errors.is_empty() {
         return Err(errors);
@@ -154,13 +150,15 @@ const MARKERS: [(&str, &str, &str); 6] = [
     ("---!ups", "---!downs", "Play evolutions"),
 ];
 
-/// Refuses a file that holds the way down too.
-fn marked(files: &dyn Files, path: &str) -> Result<Option<ChangelogError>, FileError> {
+/// Looks at the lines of a file that is not formatted. One that holds the way down too is refused,
+/// and so is one whose heading is hidden by a byte order mark. Else the line of the first
+/// `--changeset`, which is only a comment in such a file.
+pub fn look(files: &dyn Files, path: &str) -> Result<Option<usize>, ChangelogError> {
     let unreadable =
         |error: std::io::Error| FileError::Unreadable(path.to_owned(), error.to_string());
     let mut reader = BufReader::new(files.open(path)?);
     // Only the beginning of a line is looked at, so that a long one takes no memory.
-    let (mut start, mut nth) = (Vec::with_capacity(LOOKED_AT), 1);
+    let (mut start, mut nth, mut changeset) = (Vec::with_capacity(LOOKED_AT), 1, None);
     let mut up = [false; MARKERS.len()];
     loop {
         let buffer = reader.fill_buf().map_err(unreadable)?;
@@ -171,21 +169,53 @@ fn marked(files: &dyn Files, path: &str) -> Result<Option<ChangelogError>, FileE
         let used = end.map_or(buffer.len(), |end| end + 1);
         reader.consume(used);
         if end.is_some() || is_last {
-            if let Some(program) = program(&start, &mut up) {
-                let place = Place { file: path.to_owned(), line: nth };
-                let what =
-                    format!("the file is {program}'s and holds the way down too, which would run");
-                let hint = "Put what stands below the line into a file `….down.sql`, and what \
-                            stands above it into `….up.sql`.";
-                return Ok(Some(ChangelogError::at(&place, what).hint(hint)));
+            refuse(&start, &mut up, path, nth)?;
+            if changeset.is_none()
+                && is_directive(&start, |it| matches!(it, Directive::Changeset(_)))
+            {
+                changeset = Some(nth);
             }
             start.clear();
             nth += 1;
         }
         if is_last {
-            return Ok(None);
+            return Ok(changeset);
         }
     }
+}
+
+/// What must not stand in a file that runs as a whole.
+fn refuse(
+    line: &[u8],
+    up: &mut [bool; MARKERS.len()],
+    path: &str,
+    nth: usize,
+) -> Result<(), ChangelogError> {
+    let error =
+        |what: String| ChangelogError::at(&Place { file: path.to_owned(), line: nth }, what);
+    if let Some(program) = program(line, up) {
+        let what = format!("the file is {program}'s and holds the way down too, which would run");
+        let hint = "Put what stands below the line into a file `….down.sql`, and what stands above \
+                    it into `….up.sql`.";
+        return Err(error(what).hint(hint));
+    }
+    let bare = line.strip_prefix(MARK).unwrap_or(line);
+    if bare.starts_with(MARK) && is_directive(line, |it| matches!(it, Directive::Header)) {
+        let what = "two byte order marks (U+FEFF) stand before `--liquibase formatted sql`";
+        return Err(error(what.into()).hint("Remove them."));
+    }
+    Ok(())
+}
+
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Whether the beginning of a line, byte order marks left out, is such a directive.
+fn is_directive(mut line: &[u8], wanted: fn(Directive<'_>) -> bool) -> bool {
+    while let Some(rest) = line.strip_prefix(MARK) {
+        line = rest;
+    }
+    line.trim_ascii_start().starts_with(b"-")
+        && wanted(directive::of(String::from_utf8_lossy(line).trim_end_matches('\r')))
 }
 
 /// As much of a line (in bytes) tells whether it is a marker.
@@ -193,7 +223,7 @@ const LOOKED_AT: usize = 120;
 
 /// Whose way down a line begins; `up` notes whose way up was seen.
 fn program(line: &[u8], up: &mut [bool; MARKERS.len()]) -> Option<&'static str> {
-    let start = line.trim_ascii_start();
+    let start = line.strip_prefix(MARK).unwrap_or(line).trim_ascii_start();
     if !start.starts_with(b"--") && !start.starts_with(b"#") {
         return None;
     }
@@ -266,16 +296,17 @@ mod tests {
     fn files_with_both_ways_are_refused() {
         for (text, program) in [
             ("-- +goose Up\nselect 1;\n--  +goose  Down\nselect 2", "goose"),
-            ("-- migrate:up\n\n-- migrate:down", "dbmate"),
+            ("\u{feff}-- migrate:up\n\n-- migrate:down", "dbmate"),
             ("-- +migrate Up\n-- +migrate Down\n", "sql-migrate"),
             ("# --- !Ups\n# --- !Downs\n", "Play evolutions"),
             ("-- //@UNDO\n", "MyBatis"),
+            ("\u{feff}\u{feff}--liquibase formatted sql\n", "byte order"),
         ] {
             let files = Memory::of(&[("a.sql", text)]);
-            let error = paired(&files, owned(&["a.sql"])).unwrap_err().remove(0);
+            let error = look(&files, "a.sql").unwrap_err();
             assert!(error.what.contains(program) && error.place.line > 0, "{error}");
         }
         let files = Memory::of(&[("a.sql", "-- going down\nselect '-- +goose'")]);
-        assert!(paired(&files, owned(&["a.sql"])).is_ok());
+        assert_eq!(look(&files, "a.sql"), Ok(None));
     }
 }

@@ -78,7 +78,7 @@ impl Properties {
     }
 
     /// Takes a definition, if this run matches its conditions. The error says which of them cannot
-    /// be read.
+    /// be read, or that the value is too long: values are made of values, and grow fast.
     pub fn define(
         &mut self,
         name: &str,
@@ -86,6 +86,9 @@ impl Properties {
         scope: Scope,
         when: Option<When>,
     ) -> Result<(), String> {
+        if value.len() > LONGEST_VALUE {
+            return Err(format!("the value of the property `{name}` is longer than 1 MiB"));
+        }
         if let Some(when) = when {
             let contexts = self.selection.takes_contexts(&when.contexts.unwrap_or_default())?;
             let labels = self.selection.takes_labels(&when.labels.unwrap_or_default())?;
@@ -149,6 +152,8 @@ impl fmt::Debug for Properties {
     }
 }
 
+/// A longer value (in bytes) is refused.
+const LONGEST_VALUE: usize = 1 << 20;
 /// A name longer than this (in bytes) is none: what stands between the brackets is left as it is.
 const LONGEST: usize = 4096;
 /// What values within values may take together, in bytes and look-ups.

@@ -3,7 +3,9 @@
 //! A folder of Flyway's names is read by Flyway's rules, everything else by
 //! Liquibase's. Where the files come from is not known here.
 
-use super::{Changelog, ChangelogError, Files, Place, Properties, expression, flyway, plain, root};
+use super::{
+    Changelog, ChangelogError, Files, Place, Properties, expression, flyway, formatted, plain, root,
+};
 use crate::desired;
 
 /// Reads the changelog that begins with the file or folder `root` of the bundle; empty is the
@@ -14,7 +16,7 @@ pub fn read(
     wanted: &desired::Changelog,
 ) -> Result<Changelog, Vec<ChangelogError>> {
     if let Some(paths) = files.list(root).map_err(|error| vec![error.into()])? {
-        if plain::kind_of(&paths) == plain::Kind::Flyway {
+        if plain::kind_of(&paths) == plain::Kind::Flyway || is_mixed(files, &paths)? {
             return flyway::read(files, root, &wanted.parameters);
         }
     }
@@ -23,6 +25,18 @@ pub fn read(
         expression::Selection::new(wanted.contexts.as_deref(), wanted.labels.as_deref())
             .map_err(|what| vec![ChangelogError::at(&place, what)])?;
     root::read(files, root, &mut Properties::new(&wanted.parameters, &selection))
+}
+
+/// Whether a folder has Flyway's scripts beside others. It is read as Flyway's, which says what
+/// is wrong with the others: in Liquibase's order `V10__` would run before `V2__`, all
+/// of it anew.
+fn is_mixed(files: &dyn Files, paths: &[String]) -> Result<bool, Vec<ChangelogError>> {
+    for path in flyway::versioned(paths) {
+        if !formatted::is_formatted(files, path).map_err(|error| vec![error])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]

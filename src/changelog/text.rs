@@ -16,6 +16,12 @@ use super::{ChangelogError, FileError, Files, Place, Properties, formatted};
 use lines::Line;
 use pipe::{Expand, Gathered, Made, Pipe, Rules};
 
+/// What is wrong with a text that PostgreSQL cannot take.
+pub const NUL: &str = "it holds the character U+0000";
+/// And what to do about it.
+pub const NUL_HINT: &str =
+    "PostgreSQL takes no such character. If the file is in UTF-16, store it in UTF-8.";
+
 /// A text longer than this (in bytes) is not held.
 pub const HELD: usize = 1 << 20;
 
@@ -174,6 +180,10 @@ pub fn whole(
         let place = || Place { file: path.to_owned(), line: it.number as usize };
         if it.damaged && damaged.is_none() {
             damaged = Some(place());
+        }
+        if it.has_nul() {
+            failed = Some(ChangelogError::at(&place(), NUL).hint(NUL_HINT));
+            return false;
         }
         match gathered.push(&it.text, it.number, it.ends, &rules, expand) {
             Ok(()) => true,

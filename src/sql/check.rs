@@ -32,7 +32,7 @@ pub fn statement(sql: &str) -> Result<(), Refused> {
         return Err(Refused::Nul);
     }
     let tokens = tokens(sql);
-    if password_in(&tokens) {
+    if password_in(&tokens, DEEPEST) {
         return Err(Refused::InlinePassword);
     }
     for (statement, copy) in statements(&tokens) {
@@ -46,13 +46,68 @@ pub fn statement(sql: &str) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Whether a text holds a password in clear text.
+/// Whether a text holds, or seems to hold, a password in clear text: also in the body of a function,
+/// in a statement that is put together from strings, or in a connection string. For what is kept.
 pub fn holds_password(sql: &str) -> bool {
-    password_in(&tokens(sql))
+    holds(sql, DEEPEST)
 }
 
-fn password_in(tokens: &[Token<'_>]) -> bool {
+/// Bodies in bodies are looked into so deep; deeper ones are taken to hold one.
+const DEEPEST: usize = 8;
+
+fn holds(sql: &str, deep: usize) -> bool {
+    let tokens = tokens(sql);
+    password_in(&tokens, 0)
+        || named_secret(&tokens)
+        || tokens.iter().any(|it| match body(*it) {
+            Some(body) => deep == 0 || holds(body, deep - 1),
+            None => hides_password(*it),
+        })
+}
+
+fn password_in(tokens: &[Token<'_>], deep: usize) -> bool {
     tokens.windows(2).any(|pair| is_password(pair[0], pair[1]))
+        || (deep > 0
+            && tokens
+                .iter()
+                .filter_map(|it| body(*it))
+                .any(|body| password_in(&self::tokens(body), deep - 1)))
+}
+
+/// The body of a function or of `DO`: what stands in dollar quotes.
+fn body(token: Token<'_>) -> Option<&str> {
+    let Token::Literal(text) = token else { return None };
+    let tag = text.strip_prefix('$')?.find('$')? + 2;
+    text.get(tag..text.len().checked_sub(tag)?)
+}
+
+/// `pwd = '…'`, `password => '…'`.
+fn named_secret(tokens: &[Token<'_>]) -> bool {
+    let names = |it: &Token<'_>| ["password", "passwd", "pwd"].iter().any(|name| it.is(name));
+    let sets = |it: &Token<'_>| matches!(it, Token::Other(text) if text.chars().all(|c| matches!(c, ':' | '=' | '>')));
+    let (mut named, mut set) = (false, false);
+    tokens.iter().any(|it| {
+        let is_value = set && matches!(it, Token::Literal(_));
+        set = (named || set) && sets(it);
+        named = names(it);
+        is_value
+    })
+}
+
+/// Whether a string has a password in it.
+fn hides_password(token: Token<'_>) -> bool {
+    let Token::Literal(text) = token else { return false };
+    let text = text.to_ascii_lowercase();
+    let text = text.strip_suffix('\'').unwrap_or(&text);
+    ["password", "passwd", "pwd"].iter().any(|word| {
+        text.match_indices(word).any(|(at, _)| {
+            let rest = text[at + word.len()..].trim_start();
+            // At the end of other words: the password comes in the next string.
+            let goes_on = rest.is_empty() && text[..at].ends_with(char::is_whitespace);
+            let is_verifier = rest.starts_with("''scram-sha-256$");
+            goes_on || (rest.starts_with(['\'', '=', '%', '$']) && !is_verifier)
+        })
+    })
 }
 
 /// `PASSWORD '…'`, but for a SCRAM verifier, which is no password.
@@ -82,6 +137,39 @@ mod tests {
         ] {
             assert_eq!(statement(sql), Ok(()), "{sql}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_holds_no_password_however_it_is_written() {
+        for sql in [
+            "CREATE ROLE a LOGIN PASSWORD 'x'",
+            "DO $do$ BEGIN IF true THEN CREATE ROLE a PASSWORD 'x'; END IF; END $do$",
+            "CREATE FUNCTION f() RETURNS void AS $a$ DO $b$ ALTER ROLE a PASSWORD 'x' $b$ $a$",
+            "DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ''x'''; END $$",
+            "DO $$ BEGIN EXECUTE format('ALTER ROLE a PASSWORD %L', 'x'); END $$",
+            "DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ' || quote_literal('x'); END $$",
+            "SELECT dblink_connect('host=h Password = x')",
+            "CREATE SUBSCRIPTION s CONNECTION 'host=h password=x' PUBLICATION p",
+            "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'a', password 'x')",
+            "UPDATE t SET pwd = 'x'",
+            "SELECT f(password => 'x')",
+        ] {
+            assert!(holds_password(sql), "{sql}");
+        }
+        for sql in [
+            "DELETE FROM settings WHERE name = 'password_policy' OR name = 'password'",
+            "CREATE TABLE t (password text DEFAULT NULL)",
+            "COMMENT ON COLUMN t.password IS 'a password, hashed'",
+            "ALTER ROLE a PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$a:b'",
+            "SELECT $$ $$, $x$",
+        ] {
+            assert!(!holds_password(sql), "{sql}");
+        }
+        let deep =
+            |n: usize| (0..n).chain((0..n).rev()).map(|it| format!("$a{it}$ ")).collect::<String>();
+        assert!(holds_password(&deep(10_000)) && statement(&deep(10_000)).is_ok());
+        let inner = "DO $$ BEGIN CREATE ROLE a PASSWORD 'x'; END $$";
+        assert_eq!(statement(inner), Err(Refused::InlinePassword));
     }
 
     #[test]

@@ -76,6 +76,11 @@ fn short(line: &str) -> String {
 
 /// The text with passwords and verifiers blotted out; its lines stay where they are.
 fn blotted(sql: &str) -> String {
+    blotted_within(sql, 8)
+}
+
+/// The same with so many bodies in bodies; what is deeper is blotted out.
+fn blotted_within(sql: &str, deep: usize) -> String {
     let mut out = String::with_capacity(sql.len());
     let mut done = 0;
     let mut is_secret = false;
@@ -83,7 +88,7 @@ fn blotted(sql: &str) -> String {
         match token {
             Token::Literal(text) => {
                 let at = text.as_ptr().addr().saturating_sub(sql.as_ptr().addr());
-                if let Some(shown) = shown(text, is_secret).filter(|_| at >= done) {
+                if let Some(shown) = shown(text, is_secret, deep).filter(|_| at >= done) {
                     out.push_str(&sql[done..at]);
                     out.push_str(&shown);
                     done = at + text.len();
@@ -100,7 +105,7 @@ fn blotted(sql: &str) -> String {
 }
 
 /// What is shown of a string, if that is not the string itself.
-fn shown(text: &str, is_secret: bool) -> Option<String> {
+fn shown(text: &str, is_secret: bool, deep: usize) -> Option<String> {
     let line_ends = || text.bytes().filter(|byte| *byte == b'\n').map(|_| '\n');
     if is_secret {
         return Some("'****'".chars().chain(line_ends()).collect());
@@ -108,13 +113,17 @@ fn shown(text: &str, is_secret: bool) -> Option<String> {
     // The body of a function is SQL as well.
     let tag = text.starts_with('$').then(|| text[1..].find('$')).flatten();
     let body = tag.and_then(|end| text.get(end + 2..text.len().saturating_sub(end + 2)));
-    if let Some((body, end)) = body.zip(tag) {
+    if let Some((body, end)) = body.zip(tag).filter(|_| deep > 0) {
         let tag = &text[..end + 2];
-        return Some(format!("{tag}{}{}", blotted(body), &text[tag.len() + body.len()..]));
+        return Some(format!(
+            "{tag}{}{}",
+            blotted_within(body, deep - 1),
+            &text[tag.len() + body.len()..]
+        ));
     }
     // So may a string be; there it is not told apart what is what.
     let lower = text.to_ascii_lowercase();
-    let hides = ["password", "passwd"].iter().any(|word| lower.contains(word));
+    let hides = deep == 0 || ["password", "passwd"].iter().any(|word| lower.contains(word));
     hides.then(|| "'****'".chars().chain(line_ends()).collect())
 }
 
@@ -151,7 +160,10 @@ mod tests {
 
     #[test]
     fn no_password_is_shown() {
+        let tags = (0..10_000).chain((0..10_000).rev());
+        let deep: String = tags.map(|it| format!("$a{it}$ ")).collect();
         for sql in [
+            &*deep,
             "ALTER ROLE a PASSWORD 'hunter2'",
             "CREATE ROLE a LOGIN PASSWORD E'hunter2';",
             "ALTER ROLE a PASSWORD $$hunter2$$;",

@@ -46,10 +46,28 @@ impl Form {
 
 /// A file that is read.
 pub struct Csv<'a> {
-    reader: ::csv::Reader<Box<dyn Read + Send + 'a>>,
+    reader: ::csv::Reader<Quotes<'a>>,
     record: ::csv::ByteRecord,
     comment: Option<String>,
     first: bool,
+}
+
+/// Sees whether quotes come in pairs.
+struct Quotes<'a> {
+    file: Box<dyn Read + Send + 'a>,
+    quote: Option<u8>,
+    is_odd: bool,
+    ended: bool,
+}
+
+impl Read for Quotes<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        let quotes = buffer[..read].iter().filter(|byte| Some(**byte) == self.quote).count();
+        self.is_odd ^= quotes % 2 == 1;
+        self.ended |= read == 0 && !buffer.is_empty();
+        Ok(read)
+    }
 }
 
 impl<'a> Csv<'a> {
@@ -61,7 +79,7 @@ impl<'a> Csv<'a> {
             .delimiter(form.separator)
             .quoting(form.quote.is_some())
             .quote(form.quote.unwrap_or(b'"'))
-            .from_reader(file);
+            .from_reader(Quotes { file, quote: form.quote, is_odd: false, ended: false });
         let comment = form.comment.clone();
         Self { reader, record: ::csv::ByteRecord::new(), comment, first: true }
     }
@@ -82,6 +100,13 @@ impl<'a> Csv<'a> {
             if !more.map_err(|error| error.to_string())? {
                 return Ok(None);
             }
+            // A quote that is not closed makes one value of all that follows.
+            let reaches_on = self.record.as_slice().contains(&b'\n');
+            let file = self.reader.get_ref();
+            if reaches_on && file.ended && file.is_odd {
+                let begins = self.record.position().map_or(0, ::csv::Position::line);
+                return Err(format!("a quote in line {begins} is not closed"));
+            }
             let mut values = Vec::with_capacity(self.record.len());
             for value in &self.record {
                 let text = std::str::from_utf8(value)
@@ -101,6 +126,33 @@ impl<'a> Csv<'a> {
             if !empty && !values.first().is_some_and(is_comment) {
                 return Ok(Some(values));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &str) -> Result<usize, String> {
+        let form = Form { separator: b',', quote: Some(b'"'), comment: None };
+        let mut csv = Csv::new(Box::new(text.as_bytes()), &form);
+        let mut rows = 0;
+        while csv.next()?.is_some() {
+            rows += 1;
+        }
+        Ok(rows)
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_is_told_and_takes_no_rows_in_silence() {
+        for (text, expected) in [
+            ("a\n\"1\n2\n3\n", Err("a quote in line 2 is not closed".to_owned())),
+            ("a\n\"1\n2\"\n3\n", Ok(3)),
+            ("a\n\"1\"\"\n2\"", Ok(2)),
+            ("a\n5\" pipe\n3\n", Ok(3)),
+        ] {
+            assert_eq!(rows(text), expected, "{text:?}");
         }
     }
 }

@@ -8,7 +8,9 @@
 use super::csv::{self, Csv};
 use super::given::Given;
 use super::name::{self, quoted};
+use super::watched::Watched;
 use super::{Context, cell, number, squeeze, value, view};
+use crate::changelog::text::{NUL, NUL_HINT};
 use crate::changelog::{ChangelogError, FileError, Files, Place, checksum};
 use crate::sql::literal;
 
@@ -29,6 +31,7 @@ pub struct Load {
     form: csv::Form,
     columns: Vec<Column>,
     update: Option<Update>,
+    damaged: Option<Place>,
 }
 
 /// What was said about a column.
@@ -71,7 +74,7 @@ impl Load {
             return Err(given.error(format!("`{file}` is compressed, which is not supported")));
         }
         let form = csv::Form::of(given)?;
-        let sum = Self::checksum(given, context.files, &file, &form)?;
+        let (sum, damaged) = Self::checksum(given, context.files, &file, &form)?;
         let columns: Result<Vec<_>, _> = given.columns().iter().map(Column::of).collect();
         let update = (given.shape.name == "loadUpdateData").then(|| Update {
             // Compared with the names of the file, as they are.
@@ -86,6 +89,7 @@ impl Load {
             form,
             columns: columns?,
             update,
+            damaged,
         };
         Ok((load, sum))
     }
@@ -95,12 +99,22 @@ impl Load {
         files: &dyn Files,
         path: &str,
         form: &csv::Form,
-    ) -> Result<String, ChangelogError> {
-        let mut file = files.open(path).map_err(|error| view::at(given, error))?;
+    ) -> Result<(String, Option<Place>), ChangelogError> {
+        let mut file = Watched::new(files.open(path).map_err(|error| view::at(given, error))?);
         let comment = form.comment.as_deref().and_then(|text| text.chars().next());
-        let sum = squeeze::checksum(&mut *file, comment)
+        let sum = squeeze::checksum(&mut file, comment)
             .map_err(|error| given.error(format!("`{path}` cannot be read: {error}")))?;
-        Ok(checksum::of_text(9, &format!("{}:{sum}", given.needed("tableName"))))
+        let place = |line| Place { file: path.to_owned(), line };
+        if let Some(line) = file.nul() {
+            return Err(ChangelogError::at(&place(line), NUL).hint(NUL_HINT));
+        }
+        let damaged = file.damaged().map(place);
+        Ok((checksum::of_text(9, &format!("{}:{sum}", given.needed("tableName"))), damaged))
+    }
+
+    /// Where the file is not UTF-8.
+    pub fn damaged(&self) -> Option<&Place> {
+        self.damaged.as_ref()
     }
 
     /// The file.

@@ -24,6 +24,7 @@ mod squeeze;
 mod table;
 mod value;
 mod view;
+mod watched;
 
 use std::borrow::Cow;
 
@@ -84,6 +85,7 @@ impl Change {
     pub fn damaged(&self) -> Option<&Place> {
         match &self.work {
             Work::Sql(text) => text.damaged.as_ref(),
+            Work::Load(load) => load.damaged(),
             _ => None,
         }
     }

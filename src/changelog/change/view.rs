@@ -9,6 +9,7 @@ use std::io::Read;
 use super::given::Given;
 use super::name::{qualified, quoted};
 use super::{Context, serial};
+use crate::changelog::text::{NUL, NUL_HINT};
 use crate::changelog::{ChangelogError, checksum};
 use crate::sql::literal;
 
@@ -114,6 +115,9 @@ fn text(given: &Given, inside: &str, context: &Context<'_>) -> Result<String, Ch
                 .map_err(|error| given.error(format!("`{path}` cannot be read: {error}")))?;
             let text = String::from_utf8(bytes)
                 .map_err(|_| given.error(format!("`{path}` is not UTF-8")))?;
+            if text.contains('\0') {
+                return Err(given.error(format!("`{path}`: {NUL}")).hint(NUL_HINT));
+            }
             Ok((context.expand)(text.strip_prefix('\u{feff}').unwrap_or(&text)))
         }
     }

@@ -96,7 +96,15 @@ impl Location {
                 self.refuse(&path, format!("it is no script of Flyway: {why}"), hint);
             }
             Found::Unread => self.warnings.push(format!("`{path}` is not read")),
-            Found::Other => {}
+            Found::Other => {
+                let end = path.rsplit_once('.').map_or("", |(_, end)| end);
+                let is_changelog =
+                    ["yaml", "yml", "json", "xml"].iter().any(|it| end.eq_ignore_ascii_case(it));
+                if is_changelog {
+                    self.warnings
+                        .push(format!("`{path}` is not read, for the folder has Flyway's scripts"));
+                }
+            }
         }
     }
 
@@ -173,6 +181,16 @@ pub fn is_flyway(paths: &[String]) -> bool {
         }
     }
     has_scripts
+}
+
+/// The versioned scripts, by their names; also those with a small `v`, which Flyway passes over.
+pub fn versioned(paths: &[String]) -> impl Iterator<Item = &str> {
+    let is_versioned = |path: &&str| {
+        let name = of_path(path);
+        let name = name.strip_prefix('v').map_or(name.to_owned(), |rest| format!("V{rest}"));
+        matches!(found(&name), Found::Versioned(..)) && name.contains("__")
+    };
+    paths.iter().map(String::as_str).filter(is_versioned)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ mod scan;
 mod version;
 
 pub use history::{Comparison, State, compare};
-pub use location::is_flyway;
+pub use location::{is_flyway, versioned};
 pub use placeholder::Placeholders;
 pub use read::read;
 pub use row::{Row, history_delete, history_insert};

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::name::of_path;
 use super::placeholder::{Origin, Placeholders, Replacer, Unknown};
 use crate::changelog::checksum::{Squeezed, hex};
-use crate::changelog::text::{HELD, Source};
+use crate::changelog::text::{HELD, NUL, NUL_HINT, Source};
 use crate::changelog::{ChangelogError, FileError, Files, Place, Text};
 
 /// Most scripts are shorter than the first piece.
@@ -121,6 +121,11 @@ pub fn pieces(
                 (text, error.error_len().is_some() || read == 0)
             }
         };
+        if let Some(nul) = text.bytes().position(|byte| byte == 0) {
+            let before = text.as_bytes()[..nul].iter().filter(|byte| **byte == b'\n').count();
+            let place = Place { file: path.to_owned(), line: line + before };
+            return Err(ChangelogError::at(&place, NUL).hint(NUL_HINT));
+        }
         line += text.bytes().filter(|byte| *byte == b'\n').count();
         if broken {
             let place = Place { file: path.to_owned(), line };

@@ -4,12 +4,13 @@
 //! corrected: the same file must mean the same here and there.
 
 use crate::changelog::expression::{self, join, join_labels};
+use crate::changelog::root::node::closest;
 use crate::changelog::text::pipe::Rules;
 use crate::changelog::{Filter, Identity, Order, Run, files};
 
 use super::Inherited;
 use super::attributes::{Attributes, unquoted};
-use super::directive::{Head, is_word};
+use super::directive::{Head, is_space, is_word};
 
 /// What a changeset's line says.
 pub struct Header {
@@ -45,6 +46,7 @@ pub fn read(
         vec![Identity { id, author, path: path.clone() }]
     };
     let own = Identity { id, author, path };
+    warnings.extend(misspelt(head, line));
 
     for name in ["runOnChange", "runAlways", "runInTransaction", "failOnError", "stripComments"] {
         let other =
@@ -84,6 +86,46 @@ pub fn read(
     };
     let filter = filter(line, &all, inherited, expand, &mut warnings);
     Header { identity: own, legacy, filter, run, rules, rollback_rules, warnings }
+}
+
+/// The attributes.
+const KNOWN: [&str; 17] = [
+    "stripComments",
+    "splitStatements",
+    "rollbackSplitStatements",
+    "endDelimiter",
+    "rollbackEndDelimiter",
+    "runOnChange",
+    "runAlways",
+    "runInTransaction",
+    "failOnError",
+    "context",
+    "contextFilter",
+    "labels",
+    "logicalFilePath",
+    "dbms",
+    "ignore",
+    "runWith",
+    "runWithSpoolFile",
+];
+
+/// What is nearly an attribute: Liquibase passes it over in silence.
+fn misspelt(head: Head<'_>, line: &str) -> Option<String> {
+    let end = head.id.as_ptr() as usize - line.as_ptr() as usize + head.id.len();
+    line[end..].split(is_space).find_map(|word| {
+        let (name, _) = word.split_once(':')?;
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphabetic());
+        // The end of a longer word is found, too.
+        let is_known = |it: &&str| {
+            let start = name.len().checked_sub(it.len());
+            start.is_some_and(|start| name[start..].eq_ignore_ascii_case(it))
+        };
+        if !is_name || KNOWN.iter().any(|it| is_known(&it)) {
+            return None;
+        }
+        let meant = closest(name, &KNOWN)?;
+        Some(format!("`{name}` is not known and counts for nothing; did you mean `{meant}`?"))
+    })
 }
 
 fn filter(

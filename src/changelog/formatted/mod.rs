@@ -20,7 +20,7 @@ use super::text::pipe::{Made, Rules, trimmed};
 use super::text::{each_line, whole};
 use super::{
     Change, ChangelogError, Changeset, Files, Filter, Identity, Place, Properties, Rollback, Run,
-    Work,
+    Work, plain,
 };
 use directive::Directive;
 pub use walk::replay;
@@ -69,8 +69,16 @@ pub fn read(
     if is_formatted(files, path).map_err(|error| vec![error])? {
         return reader::read(files, path, properties, inherited);
     }
+    let commented = plain::look(files, path).map_err(|error| vec![error])?;
     let changeset = raw(files, path, inherited).map_err(|error| vec![error])?;
-    Ok(Contents { changesets: vec![changeset], warnings: Vec::new() })
+    let warnings = commented.map(|line| {
+        format!(
+            "{path}:{line}: `--changeset` is only a comment here, for the file does not begin with \
+             `--liquibase formatted sql`; all of it is one changeset"
+        )
+    });
+    let warnings = warnings.into_iter().collect();
+    Ok(Contents { changesets: vec![changeset], warnings })
 }
 
 /// A file that is one changeset, as Liquibase reads it: properties are not expanded, and nothing is

@@ -10,11 +10,11 @@ use crate::changelog::precondition::Preconditions;
 use crate::changelog::properties::{Scope, When};
 use crate::changelog::text::lines::Line;
 use crate::changelog::text::pipe::{Gathered, Made};
-use crate::changelog::text::{Again, Source};
+use crate::changelog::text::{Again, NUL, NUL_HINT, Source};
 use crate::changelog::{ChangelogError, Changeset, Files, Place, Properties, Rollback, Text, Work};
 
 use super::attributes::Attributes;
-use super::directive::{Directive, Head, Wrong};
+use super::directive::{self, Directive, Head, Wrong};
 use super::header::{self, Header};
 use super::walk::{Seen, is_sql, walk};
 use super::{Contents, Inherited, change, precondition, rollback};
@@ -45,6 +45,7 @@ pub fn read(
         begun: 0,
         held: 0,
         previous: None,
+        has_nul: false,
     };
     if let Err(error) = walk(files, path, &mut |seen, line| {
         reader.see(seen, line);
@@ -76,6 +77,8 @@ struct Reader<'a> {
     held: usize,
     /// The checksum of the last changeset's SQL.
     previous: Option<String>,
+    /// Whether U+0000 was found.
+    has_nul: bool,
 }
 
 /// Which changeset lines belong to.
@@ -96,6 +99,20 @@ struct Current {
     comments: String,
 }
 
+/// Why a line that looks like a directive is none.
+fn hidden(line: &Line<'_>) -> Option<&'static str> {
+    let is_directive = |text: &str| !matches!(directive::of(text), Directive::Text);
+    match line.text.strip_prefix('\u{feff}') {
+        Some(rest) if is_directive(rest) => {
+            Some("a byte order mark (U+FEFF) stands in the middle of the file, before a directive")
+        }
+        None if line.begins && !line.ends && is_directive(&line.text) => {
+            Some("a directive is longer than 1 MiB")
+        }
+        _ => None,
+    }
+}
+
 impl Reader<'_> {
     fn place(&self, line: u32) -> Place {
         Place { file: self.path.to_owned(), line: line as usize }
@@ -111,6 +128,13 @@ impl Reader<'_> {
     }
 
     fn see(&mut self, seen: Seen<'_>, line: &Line<'_>) {
+        if line.has_nul() {
+            // A binary file has many; the first one says it all.
+            if !std::mem::replace(&mut self.has_nul, true) {
+                self.error(line.number, NUL, NUL_HINT);
+            }
+            return;
+        }
         match seen {
             Seen::Line(directive) => self.line(directive, line),
             Seen::Rollback(text) => {
@@ -136,7 +160,15 @@ impl Reader<'_> {
 
     fn line(&mut self, directive: Directive<'_>, line: &Line<'_>) {
         match directive {
-            Directive::Text => {}
+            Directive::Text => {
+                if let Some(what) = hidden(line) {
+                    return self.error(
+                        line.number,
+                        what,
+                        "Liquibase takes it for SQL. Correct the line.",
+                    );
+                }
+            }
             Directive::Property => return self.property(line),
             Directive::Header => {
                 // Of the last such line above a changeset; one that names none takes it back.

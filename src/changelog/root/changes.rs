@@ -6,7 +6,7 @@
 //! is made of is not always what runs: the text of a file counts before its properties are expanded.
 
 use super::changeset::Around;
-use super::node::Node;
+use super::node::{Node, closest};
 use super::trimmed;
 use crate::changelog::checksum::{Older, of_text, squeezed_md5, v8_sql};
 use crate::changelog::formatted::delimiter;
@@ -258,10 +258,22 @@ pub fn missing(node: &Node, error: &files::FileError, around: &Around) -> Change
     let is_beside = matches!(error, files::FileError::Missing(_))
         && beside.is_some_and(|path| around.files.open(&path).is_ok());
     match error.hint() {
+        _ if error.path().contains("${") => found
+            .hint("A property in it has no value; give it in `Parameters`, or define it above."),
         _ if is_beside => found.hint(
             "There is one beside the changelog; say `relativeToChangelogFile: true` to mean it.",
         ),
-        Some(hint) => found.hint(hint),
+        Some(hint) => match near(around.files, error.path()) {
+            Some(path) => found.hint(format!("There is `{path}`.")),
+            None => found.hint(hint),
+        },
         None => found,
     }
+}
+
+/// A file in the same folder that is called nearly the same.
+fn near(files: &dyn files::Files, path: &str) -> Option<String> {
+    let there = files.list(files::folder(path)).ok()??;
+    let there: Vec<&str> = there.iter().map(String::as_str).take(10_000).collect();
+    closest(path, &there).filter(|it| *it != path).map(str::to_owned)
 }

@@ -4,11 +4,14 @@
 //! files are read one after the other, and texts are expanded when their turn
 //! has come. In YAML a file's own properties hold in all of it, also above them.
 
+use std::collections::HashMap;
+
 use super::changes::{missing, resolved};
 use super::changeset::{Around, contexts, logical};
 use super::node::Node;
 use super::{changeset, conditions, property};
 use crate::changelog::formatted::{self, Inherited};
+use crate::changelog::text::{NUL, NUL_HINT};
 use crate::changelog::{
     ChangelogError, Changeset, FileError, Files, Place, Preconditions, Properties, files, plain,
 };
@@ -28,12 +31,19 @@ const KNOWN: [&str; 11] = [
     "schemaLocation",
 ];
 
+/// Deeper than any project; each level takes room on the stack, which must not run over.
+const DEEPEST: usize = 50;
+/// Files that include others twice each, level below level, would never end.
+const MOST_VISITS: usize = 1000;
+
 /// The way through all files.
 pub struct Walk<'a> {
     files: &'a dyn Files,
     properties: &'a mut Properties,
     /// The files that are being read, from the root down.
     chain: Vec<String>,
+    /// How often a file was read.
+    visits: HashMap<String, usize>,
     /// All changesets so far.
     pub changesets: Vec<Changeset>,
     /// Of the files themselves.
@@ -67,6 +77,7 @@ impl<'a> Walk<'a> {
             files,
             properties,
             chain: Vec::new(),
+            visits: HashMap::new(),
             changesets: Vec::new(),
             preconditions: Vec::new(),
             warnings: Vec::new(),
@@ -130,6 +141,22 @@ impl<'a> Walk<'a> {
             let hint = "Take one of the includes away, or move the file out of the folder.";
             return self.errors.push(ChangelogError::at(place, what).hint(hint));
         }
+        if self.chain.len() >= DEEPEST {
+            let what = format!("includes are nested more than {DEEPEST} deep");
+            let hint = "Include the files from one root file, one after the other.";
+            return self.errors.push(ChangelogError::at(place, what).hint(hint));
+        }
+        let visits = self.visits.entry(path.to_owned()).or_default();
+        *visits += 1;
+        if *visits > MOST_VISITS {
+            // Each of its includes may be as many again: this is said once.
+            if *visits == MOST_VISITS + 1 {
+                let what = format!("`{path}` is included more than {MOST_VISITS} times");
+                let hint = "Include a file once.";
+                self.errors.push(ChangelogError::at(place, what).hint(hint));
+            }
+            return;
+        }
         self.chain.push(path.to_owned());
         let result = match kind(path) {
             Kind::Tree => self.tree(path, inherited),
@@ -172,7 +199,10 @@ impl<'a> Walk<'a> {
         }
         let Some(log) = document.take("databaseChangeLog") else {
             let place = Place { file: path.to_owned(), line: 0 };
-            return Err(vec![ChangelogError::at(&place, "there is no `databaseChangeLog` in it")]);
+            let error = ChangelogError::at(&place, "there is no `databaseChangeLog` in it");
+            return Err(vec![
+                error.hint("A changelog is one map with that key, and a list below it."),
+            ]);
         };
         self.log(log, path, is_xml, inherited);
         Ok(())
@@ -183,11 +213,17 @@ impl<'a> Walk<'a> {
         if bytes.starts_with(b"\xef\xbb\xbf") {
             bytes.drain(..3);
         }
+        let at = |good: &[u8], what: &str, hint: &str| {
+            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let place = Place { file: path.to_owned(), line };
+            ChangelogError::at(&place, what).hint(hint)
+        };
+        if let Some(nul) = bytes.iter().position(|byte| *byte == 0) {
+            return Err(at(&bytes[..nul], NUL, NUL_HINT));
+        }
         String::from_utf8(bytes).map_err(|error| {
             let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = String::from_utf8_lossy(good).matches('\n').count() + 1;
-            let place = Place { file: path.to_owned(), line };
-            ChangelogError::at(&place, "the file is not in UTF-8").hint("Store it in UTF-8.")
+            at(good, "the file is not in UTF-8", "Store it in UTF-8.")
         })
     }
 
@@ -349,7 +385,12 @@ impl<'a> Walk<'a> {
         };
         let (least, most) = (depth("minDepth", 0)?, depth("maxDepth", usize::MAX)?);
         let ending = node.filled("endsWithFilter").unwrap_or_default().to_lowercase();
-        let mut paths = self.files.list(&path)?.unwrap_or_default();
+        let listed = self.files.list(&path).map_err(|error| {
+            let hint = error.hint();
+            let found = node.error(error.to_string());
+            if let Some(hint) = hint { found.hint(hint) } else { found }
+        });
+        let mut paths = listed?.unwrap_or_default();
         paths.retain(|found| {
             let inside = found.strip_prefix(&path).unwrap_or(found).trim_start_matches('/');
             let depth = inside.matches('/').count() + 1;

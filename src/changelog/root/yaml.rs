@@ -9,16 +9,16 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::node::Node;
 use super::scalar;
-use crate::changelog::{ChangelogError, Place};
+use crate::changelog::{ChangelogError, Place, text};
 
 /// Deeper than any changelog; a tree this deep is walked without harm.
 const DEEPEST: usize = 100;
-/// What aliases may add, in values; beyond it somebody plays a trick.
-const MOST_COPIES: usize = 1_000_000;
+/// What anchors and aliases may add, in bytes of memory; beyond it somebody plays a trick.
+const MOST_COPIED: usize = 32 << 20;
 
 /// A value with its line.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ pub fn document(text: &str, file: &str) -> Result<Node, ChangelogError> {
         file: file.into(),
         open: Vec::new(),
         anchors: HashMap::new(),
-        copies: 0,
+        copied: 0,
         done: None,
     };
     let mut parser = Parser::new_from_str(&text);
@@ -61,9 +61,7 @@ pub fn document(text: &str, file: &str) -> Result<Node, ChangelogError> {
                 reader.take(event, u32::try_from(span.start.line()).unwrap_or(u32::MAX))?;
             }
             Err(error) => {
-                let place = Place { file: file.to_owned(), line: error.marker().line() };
-                let what = format!("the file cannot be read: {}", error.info());
-                return Err(ChangelogError::at(&place, what));
+                return Err(malformed(&error, file));
             }
         }
     }
@@ -75,11 +73,24 @@ pub fn document(text: &str, file: &str) -> Result<Node, ChangelogError> {
     Ok(root)
 }
 
+/// What the parser says, in the words of who wrote the file.
+fn malformed(error: &ScanError, file: &str) -> ChangelogError {
+    let (line, column) = (error.marker().line(), error.marker().col() + 1);
+    let place = Place { file: file.to_owned(), line };
+    let format = if file.to_ascii_lowercase().ends_with(".json") { "JSON" } else { "YAML" };
+    let what = format!("the {format} cannot be read at column {column}: {}", error.info());
+    ChangelogError::at(&place, what).hint(match error.info() {
+        it if it.contains("tab") => "Indent with blanks.",
+        it if it.contains("recursion limit") => "Maps and lists are nested too deep.",
+        _ => "Often a quote, bracket or colon is missing, or a line is not indented as its neighbours are.",
+    })
+}
+
 struct Reader {
     file: Arc<str>,
     open: Vec<Open>,
     anchors: HashMap<usize, Value>,
-    copies: usize,
+    copied: usize,
     done: Option<Value>,
 }
 
@@ -119,10 +130,8 @@ impl Reader {
                 let Some(value) = self.anchors.get(&anchor) else {
                     return Err(self.error(line, "an alias (`*`) names what holds it"));
                 };
-                self.copies += size(value);
-                if self.copies > MOST_COPIES {
-                    return Err(self.error(line, "the aliases (`*`) stand for too much"));
-                }
+                self.copied += size(value);
+                self.check_copied(line)?;
                 let value = value.clone();
                 self.add(value, 0, line)
             }
@@ -133,6 +142,14 @@ impl Reader {
         }
     }
 
+    fn check_copied(&self, line: u32) -> Result<(), ChangelogError> {
+        if self.copied > MOST_COPIED {
+            let error = self.error(line, "anchors (`&`) and aliases (`*`) stand for too much");
+            return Err(error.hint("Write less by aliases, or include a file."));
+        }
+        Ok(())
+    }
+
     fn plain(
         &self,
         text: Cow<'_, str>,
@@ -140,6 +157,9 @@ impl Reader {
         tag: Option<&Tag>,
         line: u32,
     ) -> Result<Option<String>, ChangelogError> {
+        if text.contains('\0') {
+            return Err(self.error(line, text::NUL).hint(text::NUL_HINT));
+        }
         match tag {
             Some(tag) if tag.is_yaml_core_schema() => match tag.suffix.as_str() {
                 "str" => Ok(Some(text.into_owned())),
@@ -178,6 +198,8 @@ impl Reader {
     /// A finished value goes to where it belongs.
     fn add(&mut self, value: Value, anchor: usize, line: u32) -> Result<(), ChangelogError> {
         if anchor > 0 {
+            self.copied += size(&value);
+            self.check_copied(line)?;
             self.anchors.insert(anchor, value.clone());
         }
         let Some(open) = self.open.last_mut() else {
@@ -226,12 +248,15 @@ fn merge(map: &mut Vec<Entry>, value: Value) -> Result<(), &'static str> {
     }
 }
 
-/// How many values there are in it.
+/// About how many bytes of memory it takes.
 fn size(value: &Value) -> usize {
+    let own = size_of::<Entry>();
     match value {
-        Value::Plain(..) => 1,
-        Value::List(list) => 1 + list.iter().map(|(_, value)| size(value)).sum::<usize>(),
-        Value::Map(map) => 1 + map.iter().map(|entry| size(&entry.value)).sum::<usize>(),
+        Value::Plain(text, _) => own + text.as_ref().map_or(0, String::len),
+        Value::List(list) => own + list.iter().map(|(_, value)| size(value)).sum::<usize>(),
+        Value::Map(map) => {
+            own + map.iter().map(|entry| entry.key.len() + size(&entry.value)).sum::<usize>()
+        }
     }
 }
 
@@ -357,6 +382,10 @@ mod tests {
             text.extend([format!("a{i}: &a{i} [{many}]\n")]);
         }
         assert!(document(&text, "a.yaml").unwrap_err().what.contains("too much"));
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), ["*a"; 50].join(", "));
+        assert!(document(&long, "a.yaml").unwrap_err().what.contains("too much"));
+        let nested = format!("{}{}{}", "&a [".repeat(90), "x".repeat(1 << 20), "]".repeat(90));
+        assert!(document(&nested, "a.yaml").unwrap_err().what.contains("too much"));
         assert!(document(&"[".repeat(5000), "a.yaml").is_err());
         assert!(document("a: &x [*x]", "a.yaml").is_err());
         assert!(document("a: !!binary AAAA", "a.yaml").is_err());

@@ -44,6 +44,11 @@ pub struct Line<'a> {
 }
 
 impl Line<'_> {
+    /// Whether it holds U+0000, which no text in PostgreSQL can.
+    pub fn has_nul(&self) -> bool {
+        self.text.as_bytes().contains(&0)
+    }
+
     /// Whether this is all of it.
     pub fn whole(&self) -> bool {
         self.begins && self.ends
