@@ -70,11 +70,9 @@ pub enum Failure {
     /// `Mode: Verify` found something.
     #[error("the database differs from what is wanted: {}", .0.to_string().replace('\n', "; "))]
     Differs(Plan),
-    /// A Delete took the resource away.
-    #[error(
-        "a Delete of this resource came while it was being made; nothing of this request remains"
-    )]
-    Gone,
+    /// A Delete took the resource away; so many changesets stand.
+    #[error("a Delete of this resource came while it was being made; {}", remains(*.0))]
+    Gone(usize),
     /// A later request was there first.
     #[error("a later request for this resource was taken up already; this one came too late")]
     Superseded,
@@ -114,6 +112,13 @@ impl From<Vec<ChangelogError>> for Failure {
     }
 }
 
+fn remains(changesets: usize) -> String {
+    match changesets {
+        0 => "nothing of this request remains".into(),
+        count => format!("nothing of this request remains but {count} changesets that stand"),
+    }
+}
+
 fn held_by(holder: Option<&str>) -> String {
     holder.map(|it| format!(": {it}")).unwrap_or_default()
 }
@@ -126,7 +131,7 @@ impl Failure {
                 "The function takes requests of CloudFormation, of the CDK's Provider framework, and \
                  {\"Action\", \"Properties\"}."
             }
-            Self::Properties(_) | Self::Gone | Self::Superseded => return None,
+            Self::Properties(_) | Self::Gone(_) | Self::Superseded => return None,
             Self::Secret(error) => error.hint(),
             Self::Source(error) => return error.hint(),
             Self::Connect(error) => return error.hint(),
@@ -207,7 +212,7 @@ impl Failure {
             Self::Connect(_) | Self::Pooler(_) => "PermanentConnection",
             Self::Plan(_) => "PermanentPlan",
             Self::Differs(_) => "PermanentDiffers",
-            Self::Gone | Self::Superseded => "PermanentSuperseded",
+            Self::Gone(_) | Self::Superseded => "PermanentSuperseded",
             Self::Deadline(_) => "RetryableDeadline",
             Self::Changelog(_) => "PermanentChangelog",
             Self::Locked { .. } | Self::LiquibaseLocked { .. } => "RetryableLocked",
@@ -223,6 +228,6 @@ impl Failure {
     /// The same failure, known by what the ledger's guard raised.
     #[must_use]
     pub fn recognised(self) -> Self {
-        if self.sqlstate() == Some(ledger::GONE) { Self::Gone } else { self }
+        if self.sqlstate() == Some(ledger::GONE) { Self::Gone(0) } else { self }
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::changelog::Changeset;
 use crate::ident::Identifier;
+use crate::observed::HistoryRow;
 use crate::sql::{literal, nullable};
 
 /// What the column `LIQUIBASE` says: the release whose rules a row follows. Liquibase reads it to
@@ -26,11 +27,11 @@ pub struct Table {
 
 /// How a changeset came to its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Executed {
+pub enum Executed<'a> {
     /// It ran for the first time, or counts as run.
     First,
-    /// It ran again.
-    Again,
+    /// It ran again; its row may have an older identity.
+    Again(&'a HistoryRow),
     /// A precondition said that it counts as run.
     MarkedRan,
 }
@@ -119,27 +120,27 @@ impl Table {
     }
 
     /// The row of a changeset that ran, or counts as run.
-    pub fn ran(&self, changeset: &Changeset, how: Executed, run: &mut Deployment) -> String {
+    pub fn ran(&self, changeset: &Changeset, how: Executed<'_>, run: &mut Deployment) -> String {
         let order = run.next;
         run.next += 1;
         let identity = &changeset.identity;
         let checksum = literal(&changeset.checksum.current);
         let deployment = literal(&run.id);
         let tag = nullable(changeset.tag.as_deref());
-        if how == Executed::Again {
+        if let Executed::Again(row) = how {
             return format!(
                 "UPDATE {} SET dateexecuted = now(), orderexecuted = {order}, exectype = 'RERAN', \
                  md5sum = {checksum}, deployment_id = {deployment}, tag = coalesce({tag}, tag), \
                  description = {}, comments = {}, contexts = {}, labels = {}, liquibase = '{RULES}' \
-                 WHERE lower(id) = lower({}) AND lower(author) = lower({}) AND filename = {};\n",
+                 WHERE id = {} AND author = {} AND filename = {};\n",
                 self.quoted(),
                 cut(&changeset.description),
                 cut(&changeset.comments),
                 filled(&changeset.filter.contexts_column),
                 filled(&changeset.filter.labels_column),
-                literal(&identity.id),
-                literal(&identity.author),
-                literal(&identity.path),
+                literal(&row.id),
+                literal(&row.author),
+                literal(&row.path),
             );
         }
         let kind = if how == Executed::MarkedRan { "MARK_RAN" } else { "EXECUTED" };
@@ -160,16 +161,15 @@ impl Table {
     }
 
     /// Gives a row that has no checksum (`clear-checksums` took it) the one that it has now.
-    pub fn checksum(&self, changeset: &Changeset) -> String {
-        let identity = &changeset.identity;
+    pub fn checksum(&self, changeset: &Changeset, row: &HistoryRow) -> String {
         format!(
-            "UPDATE {} SET md5sum = {} WHERE lower(id) = lower({}) AND lower(author) = lower({}) \
-             AND lower(filename) = lower({}) AND md5sum IS NULL;\n",
+            "UPDATE {} SET md5sum = {} WHERE id = {} AND author = {} AND filename = {} \
+             AND md5sum IS NULL;\n",
             self.quoted(),
             literal(&changeset.checksum.current),
-            literal(&identity.id),
-            literal(&identity.author),
-            literal(&identity.path),
+            literal(&row.id),
+            literal(&row.author),
+            literal(&row.path),
         )
     }
 }

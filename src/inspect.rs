@@ -105,7 +105,9 @@ async fn catalog(session: &Session, question: &Question<'_>) -> Result<Answer, I
         }
         Ok(_) => true,
     };
-    checked(ask(session, question, has_ledger, true).await?)
+    // What the server offers takes a look at all its extension files.
+    let with_offer = !question.extensions.is_empty();
+    checked(ask(session, question, has_ledger, with_offer).await?)
 }
 
 fn checked(answer: Answer) -> Result<Answer, InspectError> {

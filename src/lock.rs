@@ -14,9 +14,22 @@ use crate::sql::literal;
 /// The key of the lock: "execsql1" in ASCII.
 const KEY: i64 = 0x6578_6563_7371_6c31;
 
+/// Raised by [`again`] if another run has the lock.
+pub const GIVEN_UP: &str = "ES423";
+
 /// Tries to take the lock; gives `t` or `f`. Taking it twice is harmless.
 pub fn attempt() -> String {
     format!("SELECT pg_try_advisory_lock({KEY})")
+}
+
+/// Takes the lock another time after a text that may have given it up; an error if somebody else
+/// has it now.
+pub fn again() -> String {
+    format!(
+        "DO $$ BEGIN IF NOT pg_try_advisory_lock({KEY}) THEN RAISE EXCEPTION \
+         'the changeset gave up the advisory locks of its session, and another run has begun' \
+         USING ERRCODE = '{GIVEN_UP}'; END IF; END $$;\n"
+    )
 }
 
 /// Who holds the lock, for people: process id, application and start.
@@ -54,13 +67,8 @@ pub async fn end_others(
     logical_id: &str,
     request_id: &str,
 ) -> Result<u32, SqlError> {
-    let count = session
-        .value(&format!(
-            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) {}",
-            others(stack_id, logical_id, request_id)
-        ))
-        .await?;
-    Ok(count.and_then(|it| it.parse().ok()).unwrap_or_default())
+    let ended = "count(*) FILTER (WHERE pg_terminate_backend(pid))";
+    count(session, ended, &others(stack_id, logical_id, request_id)).await
 }
 
 /// Ends the sessions that an earlier delivery of this very request left; gives how many there were.
@@ -73,15 +81,9 @@ pub async fn end_predecessors(
     logical_id: &str,
     request_id: &str,
 ) -> Result<u32, SqlError> {
-    let count = session
-        .value(&format!(
-            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity \
-             WHERE datname = current_database() AND pid <> pg_backend_pid() \
-             AND application_name = {}",
-            literal(&application_name(stack_id, logical_id, request_id)),
-        ))
-        .await?;
-    Ok(count.and_then(|it| it.parse().ok()).unwrap_or_default())
+    let ended = "count(*) FILTER (WHERE pg_terminate_backend(pid))";
+    let ours = literal(&application_name(stack_id, logical_id, request_id));
+    count(session, ended, &format!("{NOT_THIS} AND application_name = {ours}")).await
 }
 
 /// How many such sessions there still are.
@@ -91,14 +93,21 @@ pub async fn count_others(
     logical_id: &str,
     request_id: &str,
 ) -> Result<u32, SqlError> {
-    let sql = format!("SELECT count(*) {}", others(stack_id, logical_id, request_id));
-    Ok(session.value(&sql).await?.and_then(|it| it.parse().ok()).unwrap_or_default())
+    count(session, "count(*)", &others(stack_id, logical_id, request_id)).await
 }
+
+async fn count(session: &Session, what: &str, from: &str) -> Result<u32, SqlError> {
+    let count = session.value(&format!("SELECT {what} {from}")).await?;
+    Ok(count.and_then(|it| it.parse().ok()).unwrap_or_default())
+}
+
+/// The sessions on this database but for the one that asks.
+const NOT_THIS: &str = "FROM pg_stat_activity WHERE datname = current_database() \
+                        AND pid <> pg_backend_pid()";
 
 fn others(stack_id: &str, logical_id: &str, request_id: &str) -> String {
     format!(
-        "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
-         AND starts_with(application_name, {}) AND application_name <> {}",
+        "{NOT_THIS} AND starts_with(application_name, {}) AND application_name <> {}",
         literal(&resource_prefix(stack_id, logical_id)),
         literal(&application_name(stack_id, logical_id, request_id)),
     )

@@ -385,3 +385,95 @@ fn nothing_to_do_costs_at_most_three_round_trips_and_one_changeset_three_more() 
     bundle.write("a.sql", format!("{text}--changeset ann:more\nSELECT 1;\n").as_bytes());
     assert!(call("Apply", &["a.sql"]) <= connecting + 6);
 }
+
+#[test]
+fn a_row_under_an_older_path_is_the_one_that_is_written_anew() {
+    let text = |n: u8| {
+        format!(
+            "--liquibase formatted sql\n--changeset ann:v runOnChange:true\n\
+             CREATE OR REPLACE VIEW v AS SELECT {n} AS n;\n--changeset ann:w\nSELECT 1;\n"
+        )
+    };
+    let bundle = Bundle::of(&[("a.sql", &text(1))]);
+    let stage = with(&bundle);
+    let apply = || {
+        let properties = stage.properties(json!({ "Changelog": "a.sql" }));
+        let event = json!({ "Action": "Apply", "Properties": properties });
+        stage.function.invoke(event.to_string().as_bytes()).returned()
+    };
+    apply();
+    let admin = stage.database.admin();
+    admin.exec("UPDATE databasechangelog SET filename = 'classpath:' || filename");
+    bundle.write("a.sql", text(2).as_bytes());
+    apply();
+    assert_eq!(history(&stage), "w:EXECUTED v:RERAN");
+    assert_eq!(apply()["Changed"], json!(false));
+    admin.exec("UPDATE databasechangelog SET md5sum = NULL");
+    apply();
+    assert_eq!(admin.value("SELECT count(md5sum) FROM databasechangelog"), "2");
+    assert_eq!(apply()["Changed"], json!(false));
+}
+
+#[test]
+fn a_tag_on_a_changeset_that_runs_again_is_still_where_it_ends() {
+    let bundle = Bundle::of(&[(
+        "a.sql",
+        "--liquibase formatted sql\n--changeset ann:1 runAlways:true\nSELECT 1;\n",
+    )]);
+    let stage = with(&bundle);
+    let mut stack = stage.stack();
+    let create = stack.create(stage.properties(json!({ "Changelog": "a.sql" })));
+    stage.succeed(&mut stack, &create);
+    stage.database.admin().exec("UPDATE databasechangelog SET tag = 'v1'");
+    let to_tag = json!({ "Changelog": { "Path": "a.sql", "ToTag": "v1" } });
+    let update = stack.update(stage.properties(to_tag));
+    stage.succeed(&mut stack, &update);
+    assert_eq!(history(&stage), "1:RERAN");
+}
+
+#[test]
+fn the_audit_tells_what_stands_and_the_lock_is_given_back_whatever_role_was_set() {
+    let bundle = Bundle::of(&[(
+        "a.sql",
+        "--liquibase formatted sql\n--changeset ann:1\nCREATE TABLE a (x int);\n\
+         --changeset ann:2\nCREATE INDEX CONCURRENTLY i ON a (x);\n\
+         --changeset ann:3\nCREATE TABLE c ();\n--changeset ann:4\nSELECT nope;\n",
+    )]);
+    let stage = with(&bundle);
+    stage.refused(json!({ "Changelog": "a.sql", "TransactionMode": "All" }));
+    let admin = stage.database.admin();
+    let told = "SELECT string_agg(action || ':' || status, ' ' ORDER BY action) \
+         FROM execute_sql.audit WHERE action LIKE 'changeset%'";
+    assert_eq!(admin.value(told), "changeset ann:1:success changeset ann:2:success");
+    assert_eq!(history(&stage), "1:EXECUTED 2:EXECUTED");
+
+    bundle.write(
+        "a.sql",
+        b"--liquibase formatted sql\n--changeset ann:5 runInTransaction:false\n\
+          SET ROLE pg_monitor;\nSELECT 1;\nSELECT 'unclosed;\n",
+    );
+    admin.exec("GRANT pg_monitor TO postgres");
+    stage.refused(json!({ "Changelog": "a.sql" }));
+    assert_eq!(admin.value("SELECT locked FROM databasechangeloglock"), "f");
+    assert_eq!(admin.value("SELECT bool_and(status = 'failed') FROM execute_sql.request"), "t");
+}
+
+#[test]
+fn a_changeset_that_gives_up_all_locks_does_not_let_another_run_in() {
+    let held = "count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()";
+    let bundle = Bundle::of(&[(
+        "a.sql",
+        &format!(
+            "--liquibase formatted sql\n--changeset ann:1\nDISCARD ALL;\n\
+             CREATE TABLE one AS SELECT {held};\n\
+             --changeset ann:2\nSELECT pg_advisory_unlock_all();\n\
+             --changeset ann:3\nCREATE TABLE three AS SELECT {held};\n"
+        ),
+    )]);
+    let stage = with(&bundle);
+    let mut stack = stage.stack();
+    let create = stack.create(stage.properties(json!({ "Changelog": "a.sql" })));
+    stage.succeed(&mut stack, &create);
+    let counts = "SELECT one.count || ' ' || three.count FROM one, three";
+    assert_eq!(stage.database.admin().value(counts), "1 1");
+}

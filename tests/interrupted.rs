@@ -253,8 +253,126 @@ fn a_lock_that_a_killed_run_of_ours_left_is_taken_over() {
     assert_eq!(pending.wait(), Invocation::Died);
     let locked = "SELECT locked FROM databasechangeloglock";
     assert_eq!(stage.database.admin().value(locked), "t");
+    // Even a run that is refused gives it back.
+    let text = "--liquibase formatted sql\n--changeset ann:0\nSELECT 1;\n";
+    stage.database.admin().exec(
+        "INSERT INTO databasechangelog (id, author, filename, dateexecuted, orderexecuted, \
+         exectype, md5sum) VALUES ('0', 'ann', 'a.sql', now(), 1, 'EXECUTED', '9:no')",
+    );
+    let before = std::fs::read_to_string(format!("{}/a.sql", bundle.path())).unwrap();
+    bundle.write("a.sql", text.as_bytes());
+    stage.refused(json!({ "Changelog": "a.sql" }));
+    assert_eq!(stage.database.admin().value(locked), "f");
+    bundle.write("a.sql", before.as_bytes());
     holder.exec("COMMIT");
     stage.function.invoke(create.to_string().as_bytes()).returned();
     assert_eq!(stage.receiver.answer_to(&create)["Status"], "SUCCESS");
     assert_eq!(stage.database.admin().value(locked), "f");
+}
+
+#[test]
+fn what_stands_of_a_changeset_does_not_run_again_while_it_waits_for_a_lock() {
+    let bundle = Bundle::of(&[(
+        "a.sql",
+        "--liquibase formatted sql\n--changeset ann:1 runInTransaction:false\n\
+         INSERT INTO done VALUES (1);\nALTER TABLE held ADD x int;\nINSERT INTO done VALUES (2);\n",
+    )]);
+    let stage = with(&bundle);
+    let holder = stage.database.master();
+    holder.exec("CREATE TABLE done (step int); CREATE TABLE held ()");
+    holder.exec("BEGIN; LOCK TABLE held");
+    let mut stack = stage.stack();
+    let create =
+        stack.create(stage.properties(json!({ "Changelog": "a.sql", "LockTimeout": "1" })));
+    let pending = stage.function.start_invoke(create.to_string().as_bytes());
+    wait_until("it has given up twice", || {
+        stage.function.log().matches("trying again").count() >= 2
+    });
+    holder.exec("COMMIT");
+    pending.wait().returned();
+    assert_eq!(stage.receiver.answer_to(&create)["Status"], "SUCCESS");
+    let done = "SELECT string_agg(step::text, ',' ORDER BY step) FROM done";
+    assert_eq!(stage.database.admin().value(done), "1,2");
+}
+
+#[test]
+fn a_changeset_that_goes_on_has_the_settings_that_it_made_before() {
+    let text = "--liquibase formatted sql\n--changeset ann:1 runInTransaction:false\n\
+         CREATE SCHEMA app;\nSET search_path = app;\nCREATE TABLE first ();\n\
+         SELECT 1 / count(*) FROM public.gate;\nCREATE TABLE last ();\n";
+    let bundle = Bundle::of(&[("a.sql", text)]);
+    let stage = with(&bundle);
+    let admin = stage.database.admin();
+    stage.database.master().exec("CREATE TABLE gate (a int)");
+    let mut stack = stage.stack();
+    let create = stack.create(stage.properties(json!({ "Changelog": "a.sql" })));
+    let answer = stage.ask(&create);
+    assert!(answer["Reason"].as_str().unwrap().contains("3 statements of it stand"), "{answer}");
+    stack.settle(&answer);
+    // An edit of what stands is found, and what stands is still known afterwards.
+    bundle.write("a.sql", text.replace("TABLE first", "TABLE other").as_bytes());
+    let reason = stage.refused(json!({ "Changelog": "a.sql" }));
+    assert!(reason.contains("interrupted after 3 statements"), "{reason}");
+    bundle.write("a.sql", text.as_bytes());
+    stage.database.master().exec("INSERT INTO gate VALUES (1)");
+    let mut stack = stage.stack();
+    let create = stack.create(stage.properties(json!({ "Changelog": "a.sql" })));
+    stage.succeed(&mut stack, &create);
+    assert_eq!(admin.value("SELECT to_regclass('app.last') IS NOT NULL"), "t");
+}
+
+#[test]
+fn a_frozen_delivery_of_the_same_request_does_not_keep_the_lock() {
+    let bundle =
+        Bundle::of(&[("a.sql", "--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n")]);
+    let stage = with(&bundle);
+    let mut stack = stage.stack();
+    let create = stack.create(properties(&stage));
+    let id = |key: &str| create[key].as_str().unwrap();
+    let name = execute_sql::lock::application_name(
+        id("StackId"),
+        id("LogicalResourceId"),
+        id("RequestId"),
+    );
+    // Its function is frozen: the session is there, and nobody answers for it.
+    let frozen = stage.database.master();
+    frozen.exec(&format!("SET application_name = '{name}'"));
+    assert_eq!(frozen.value(&execute_sql::lock::attempt()), "t");
+    stage.succeed(&mut stack, &create);
+    assert!(frozen.try_rows("SELECT 1").is_err());
+}
+
+#[test]
+fn a_delete_that_comes_in_the_middle_stops_the_changesets_and_what_stands_stays() {
+    let bundle = Bundle::of(&[(
+        "a.sql",
+        "--liquibase formatted sql\n--changeset ann:1\nCREATE TABLE a ();\n\
+         --changeset ann:2\nLOCK TABLE held;\n--changeset ann:3\nCREATE TABLE c ();\n",
+    )]);
+    let stage = with(&bundle);
+    let holder = stage.database.master();
+    holder.exec("CREATE TABLE held ()");
+    holder.exec("BEGIN; LOCK TABLE held");
+    let mut stack = stage.stack();
+    let create = stack
+        .create(stage.properties(
+            json!({ "Changelog": "a.sql", "LockTimeout": "3000", "OnDelete": "Drop" }),
+        ));
+    let pending = stage.function.start_invoke(create.to_string().as_bytes());
+    wait_for_waiter(&stage, "held");
+    let delete = stack.invented_delete();
+    let second = stage.another_function_over(bundle.path());
+    second.invoke(delete.to_string().as_bytes()).returned();
+    assert_eq!(stage.receiver.answer_to(&delete)["Status"], "SUCCESS");
+    holder.exec("COMMIT");
+    pending.wait().returned();
+    let answer = stage.receiver.answer_to(&create);
+    assert_eq!(answer["Status"], "FAILED", "{answer}");
+    let reason = answer["Reason"].as_str().unwrap();
+    assert!(reason.contains("remains but 1 changesets that stand"), "{reason}");
+    let admin = stage.database.admin();
+    let rows = "SELECT string_agg(id, ',' ORDER BY orderexecuted) FROM databasechangelog";
+    assert_eq!(admin.value(rows), "1");
+    assert_eq!(admin.value("SELECT locked FROM databasechangeloglock"), "f");
+    assert_eq!(admin.value("SELECT to_regclass('c') IS NULL"), "t");
 }

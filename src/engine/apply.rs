@@ -5,6 +5,7 @@ use super::{
     Look, Task, Tries, Trigger, World, changesets, is_gone, is_stale, lock_and_observe, login,
     replayed,
 };
+use crate::apply::changesets::RESET_SESSION;
 use crate::apply::{self, Applied, ApplyError};
 use crate::changelog::Loaded;
 use crate::failure::Failure;
@@ -30,6 +31,7 @@ pub(super) async fn run(
         let done = Box::pin(once(world, task, loaded, &mut memory)).await;
         match done.map_err(Failure::recognised) {
             Err(failure) if failure.heals() && tries.again(task.budget, &failure).await => {}
+            Err(Failure::Gone(_)) => return Err(Failure::Gone(memory.stand)),
             result => return result,
         }
     }
@@ -61,11 +63,14 @@ async fn once(
         if let Some(outcome) = replayed(task, ledger, kind(task, &observed)) {
             return Ok(outcome);
         }
-        if is_gone(task, ledger, since) {
-            return Err(Failure::Gone);
-        }
-        if is_stale(task, ledger) {
-            return Err(Failure::Superseded);
+        let refused = if is_gone(task, ledger, since) {
+            Some(Failure::Gone(0))
+        } else {
+            is_stale(task, ledger).then_some(Failure::Superseded)
+        };
+        if let Some(failure) = refused {
+            give_back(&session, task, &observed).await?;
+            return Err(failure);
         }
     }
     let entry = task.entry(kind(task, &observed));
@@ -81,6 +86,7 @@ async fn once(
             if observed.ledger.is_some() {
                 record_failure(&session, &entry, &failure).await;
             }
+            give_back(&session, task, &observed).await?;
             session.close().await;
             return Err(failure);
         }
@@ -150,18 +156,27 @@ async fn keep(
         entry.audit(by_hand.as_slice()),
     );
     task.budget.doing("writing the ledger");
-    let sql = format!("{}{sql}", left_lock(task, look)?);
+    let sql = format!("{}{sql}", left_lock(task, &look.observed)?);
     let rows = session.run(&sql).await.map_err(Failure::Ledger)?;
     if rows.is_empty() {
-        return Err(Failure::Gone);
+        return Err(Failure::Gone(0));
     }
     tracing::info!(extensions = versions(&look.observed.installed).join(","), "after");
     Ok(outcome)
 }
 
+/// [`left_lock`] for a run that does nothing else.
+async fn give_back(session: &Session, task: &Task<'_>, observed: &Observed) -> Result<(), Failure> {
+    let left = left_lock(task, observed)?;
+    if !left.is_empty() {
+        session.run(&left).await.map_err(Failure::Ledger)?;
+    }
+    Ok(())
+}
+
 /// Gives back a lock of the history that a dead run of this program left.
-fn left_lock(task: &Task<'_>, look: &Look) -> Result<String, Failure> {
-    let (Some(wanted), Some(history)) = (&task.desired.changelog, &look.observed.history) else {
+fn left_lock(task: &Task<'_>, observed: &Observed) -> Result<String, Failure> {
+    let (Some(wanted), Some(history)) = (&task.desired.changelog, &observed.history) else {
         return Ok(String::new());
     };
     match &history.locked_by {
@@ -315,7 +330,8 @@ pub(super) async fn record_failure(session: &Session, entry: &Entry<'_>, failure
         duration_ms: 0,
         message: Some(reason.clone()),
     };
-    let sql = format!("ROLLBACK; BEGIN; {}{}COMMIT", entry.failed(&reason), entry.audit(&[row]));
+    let sql =
+        format!("{RESET_SESSION} BEGIN; {}{}COMMIT", entry.failed(&reason), entry.audit(&[row]));
     if let Err(error) = session.run(&sql).await {
         tracing::debug!("the failure could not be written down: {error}");
     }

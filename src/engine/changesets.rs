@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use super::apply::{Work as Done, commit, converged, new_claims, schema};
 use super::{Look, Task};
-use crate::apply::changesets::{Ended, Run, Within};
+use crate::apply::changesets::{Ended, RESET_SESSION, Run, Within};
 use crate::apply::{self, Applied, ApplyError};
 use crate::changelog::Loaded;
 use crate::desired::TransactionMode;
 use crate::failure::Failure;
 use crate::history::{Deployment, Table};
 use crate::inspect;
-use crate::ledger::Entry;
+use crate::ledger::{AuditRow, Entry};
 use crate::observed::{History, HistoryRow};
 use crate::outcome::Outcome;
-use crate::plan::Step;
+use crate::plan::{Ran, Step};
 use crate::postgres::Session;
 
 /// The steps of a plan, by when they run.
@@ -54,6 +54,7 @@ pub(super) async fn run(
     let table = inspect::history::table(wanted, history)?;
     take_up(session, task, entry, look, history, &table).await?;
     let last = history.rows.iter().map(|it| it.order).max().unwrap_or_default();
+    let ran = Ran::new(history);
     let run = Run {
         session,
         entry,
@@ -61,8 +62,10 @@ pub(super) async fn run(
         table: &table,
         deployment: Deployment::new(look.observed.server.now, last),
         since,
+        ran: &ran,
         budget: task.budget,
         interrupted: &history.interrupted,
+        came_to: None,
         flyway: inspect::history::flyway_table(history)?,
         stand: *stand,
         own_rows: 0,
@@ -75,6 +78,7 @@ pub(super) async fn run(
         since,
         run,
         applied: Applied::default(),
+        untold: Vec::new(),
         open: false,
         group: 0,
         ended: Vec::new(),
@@ -84,7 +88,7 @@ pub(super) async fn run(
     if done.is_err() {
         // What stands is told in the audit all the same; the lock is given back with it.
         let told =
-            format!("ROLLBACK; BEGIN; {}{}COMMIT", entry.audit(&work.applied.rows), table.unlock());
+            format!("{RESET_SESSION} BEGIN; {}{}COMMIT", entry.audit(&work.untold), table.unlock());
         if let Err(error) = session.run(&told).await {
             tracing::debug!("the lock of the history could not be given back: {error}");
         }
@@ -128,7 +132,9 @@ async fn take_up(
             break;
         }
     }
-    // Whoever held it may have run changesets meanwhile.
+    // Whoever held it may have run changesets meanwhile. It is taken again if there is work left;
+    // until then no failure may leave it taken.
+    session.run(&table.unlock()).await.map_err(Failure::Ledger)?;
     Err(Failure::HistoryMoved)
 }
 
@@ -139,7 +145,10 @@ struct Work<'w, 'a> {
     look: &'w Look,
     since: f64,
     run: Run<'a>,
+    /// What was done; its rows are those of the transaction at hand.
     applied: Applied,
+    /// What stands and is not yet in the audit.
+    untold: Vec<AuditRow>,
     /// Whether a transaction is open.
     open: bool,
     /// How many changesets ran in it.
@@ -180,12 +189,9 @@ impl Work<'_, '_> {
         self.run.stand += std::mem::take(&mut self.group);
         let last = self.ended.iter().rev().find(|it| it.1).map(|it| it.0);
         let last = last.map(|it| self.run.loaded.changelog.changesets[it].identity.to_string());
-        let done = Done {
-            applied: std::mem::take(&mut self.applied),
-            stand: self.run.stand,
-            last,
-            end: table.unlock(),
-        };
+        let mut applied = std::mem::take(&mut self.applied);
+        applied.rows.splice(..0, self.untold.iter().cloned());
+        let done = Done { applied, stand: self.run.stand, last, end: table.unlock() };
         commit(self.session, self.task, self.entry, self.look, &done, self.since).await
     }
 
@@ -208,14 +214,16 @@ impl Work<'_, '_> {
     async fn claims_and_commit(&mut self) -> Result<(), Failure> {
         let claims = new_claims(self.look, self.entry.physical_id);
         let sql = format!(
-            "{}{}{}COMMIT",
+            "{}{}{}{}COMMIT",
             self.entry.claims(&claims, &self.applied.created),
+            self.entry.audit(&self.untold),
             self.entry.audit(&std::mem::take(&mut self.applied.rows)),
             self.entry.assert_wanted(self.since),
         );
         let committed = self.session.run(&sql).await;
         committed.map_err(|it| Failure::Apply(ApplyError::outside(0, it)))?;
         self.open = false;
+        self.untold.clear();
         self.run.stand += std::mem::take(&mut self.group);
         Ok(())
     }
@@ -243,7 +251,10 @@ impl Work<'_, '_> {
                     Within::Own
                 };
                 let (ended, row) = self.run.changeset(*number, *why, within).await?;
-                self.applied.rows.push(row);
+                match within {
+                    Within::Own => self.untold.push(row),
+                    Within::Open => self.applied.rows.push(row),
+                }
                 if ended == Ended::Ran && within == Within::Open {
                     self.group += 1;
                 }

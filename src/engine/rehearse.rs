@@ -9,7 +9,7 @@ use crate::history::Deployment;
 use crate::inspect;
 use crate::ledger;
 use crate::outcome::Rehearsed;
-use crate::plan::{self, Step};
+use crate::plan::{self, Ran, Step};
 use crate::request::RequestType;
 
 /// The plan, and what came of its changesets.
@@ -37,6 +37,7 @@ pub(super) async fn run(
     let first = look.plan.steps.iter().position(Step::is_of_a_changelog);
     let before = &look.plan.steps[..first.unwrap_or(look.plan.steps.len())];
     apply::run(&session, &entry, before, since, task.budget).await?;
+    let ran = Ran::new(history);
     let mut run = Run {
         session: &session,
         entry: &entry,
@@ -44,8 +45,10 @@ pub(super) async fn run(
         table: &table,
         deployment: Deployment::new(since, 0),
         since,
+        ran: &ran,
         budget: task.budget,
         interrupted: &[],
+        came_to: None,
         flyway: None,
         own_rows: 0,
         stand: 0,

@@ -73,13 +73,15 @@ fn key_of(identity: &Identity) -> Key {
 }
 
 /// What ran before, to be asked by identity.
-pub(super) struct Ran<'a> {
+#[derive(Debug)]
+pub struct Ran<'a> {
     rows: HashMap<Key, &'a HistoryRow>,
     interrupted: HashMap<Key, &'a Interrupted>,
 }
 
 impl<'a> Ran<'a> {
-    pub(super) fn new(history: &'a History) -> Self {
+    /// What `history` says.
+    pub fn new(history: &'a History) -> Self {
         // Of several rows of one identity the newest counts; they come oldest first.
         let rows = history.rows.iter().map(|it| (key(&it.id, &it.author, &it.path), it));
         let interrupted =
@@ -87,7 +89,8 @@ impl<'a> Ran<'a> {
         Self { rows: rows.collect(), interrupted: interrupted.collect() }
     }
 
-    pub(super) fn row(&self, changeset: &Changeset) -> Option<&'a HistoryRow> {
+    /// The row of a changeset, under its identity or an older one.
+    pub fn row(&self, changeset: &Changeset) -> Option<&'a HistoryRow> {
         let identities = std::iter::once(&changeset.identity).chain(&changeset.legacy);
         identities.map(key_of).find_map(|key| self.rows.get(&key).copied())
     }
@@ -109,7 +112,7 @@ pub fn plan(
     let selection = Selection::new(wanted.contexts.as_deref(), wanted.labels.as_deref())
         .map_err(PlanError::Selection)?;
     let ran = Ran::new(history);
-    let end = end(changelog, wanted, history, &ran)?;
+    let end = end(changelog, wanted, history)?;
     let mut found = Changesets { notes: changelog.warnings.clone(), ..Changesets::default() };
     let mut edited = Vec::new();
     let mut counted = Counted::default();
@@ -279,14 +282,16 @@ fn end(
     changelog: &Changelog,
     wanted: &desired::Changelog,
     history: &History,
-    ran: &Ran<'_>,
 ) -> Result<usize, PlanError> {
     let Some(tag) = &wanted.to_tag else { return Ok(changelog.changesets.len()) };
     let tagged = |row: &HistoryRow| row.tag.as_ref() == Some(tag);
-    let row = history.rows.iter().rev().find(|row| tagged(row));
+    // A changeset may have a newer row than the one with the tag.
+    let tagged = history.rows.iter().rev().find(|row| tagged(row));
+    let tagged = tagged.map(|it| key(&it.id, &it.author, &it.path));
     let is_last = |changeset: &Changeset| {
+        let mut identities = std::iter::once(&changeset.identity).chain(&changeset.legacy);
         changeset.tag.as_ref() == Some(tag)
-            || row.is_some_and(|row| ran.row(changeset).is_some_and(|it| std::ptr::eq(it, row)))
+            || tagged.as_ref().is_some_and(|tagged| identities.any(|it| key_of(it) == *tagged))
     };
     let last = changelog.changesets.iter().position(is_last);
     last.map(|at| at + 1).ok_or_else(|| PlanError::NoSuchTag(tag.clone()))

@@ -20,7 +20,7 @@ use crate::observed::{Kind, Observed};
 use crate::request::value::closest;
 use crate::sql::without_verifiers;
 
-pub use changesets::{Edited, Why};
+pub use changesets::{Edited, Ran, Why};
 pub use extensions::needs_offer;
 pub use postgis::PARTS as POSTGIS_PARTS;
 

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use futures_util::future::poll_immediate;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::{AsyncMessage, Client, Connection, CopyInSink, SimpleQueryMessage};
+use tokio_postgres::{
+    AsyncMessage, Client, Connection, CopyInSink, SimpleQueryMessage, SimpleQueryRow,
+};
 
 use super::fault::SqlError;
 
@@ -75,8 +77,26 @@ impl Session {
     ///
     /// Without `BEGIN` among them PostgreSQL runs them in one transaction.
     pub async fn run(&self, sql: &str) -> Result<Vec<Row>, SqlError> {
-        let client = self.client.as_ref().expect("it is taken only when the session is closed");
         let mut rows = Vec::new();
+        self.each(sql, |row| {
+            rows.push((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect());
+        })
+        .await?;
+        Ok(rows)
+    }
+
+    /// Runs statements that somebody else wrote: what rows they give, and how many, is not
+    /// asked for.
+    pub async fn execute(&self, sql: &str) -> Result<(), SqlError> {
+        self.each(sql, |_| {}).await
+    }
+
+    async fn each(
+        &self,
+        sql: &str,
+        mut on_row: impl FnMut(SimpleQueryRow),
+    ) -> Result<(), SqlError> {
+        let client = self.client.as_ref().expect("it is taken only when the session is closed");
         let mut completed = 0;
         let failed = |error: &tokio_postgres::Error, completed| SqlError {
             completed,
@@ -86,9 +106,7 @@ impl Session {
         let mut answers = pin!(answers);
         while let Some(answer) = answers.next().await {
             match answer.map_err(|it| failed(&it, completed))? {
-                SimpleQueryMessage::Row(row) => {
-                    rows.push((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect());
-                }
+                SimpleQueryMessage::Row(row) => on_row(row),
                 SimpleQueryMessage::CommandComplete(rows) => {
                     completed += 1;
                     self.rows.fetch_add(rows, Ordering::Relaxed);
@@ -96,7 +114,7 @@ impl Session {
                 _ => {}
             }
         }
-        Ok(rows)
+        Ok(())
     }
 
     /// How many rows all statements so far wrote or gave.

@@ -196,6 +196,23 @@ fn controlled<'a>(
     }
 }
 
+/// Whether a statement sets something for the rest of the session, so that statements after it
+/// may mean something else without it: `SET`, `RESET`, `SELECT set_config(…)`.
+pub fn sets_session(statement: &str) -> bool {
+    let mut words = Words::of(statement);
+    match words.any(&["set", "reset", "select"]) {
+        // These are of a transaction, and end with it.
+        Some("set") => !["local", "constraints", "transaction"].iter().any(|it| words.take(it)),
+        Some("reset") => true,
+        Some(_) => {
+            let name = words.name();
+            let parts: Vec<_> = name.iter().map(String::as_str).collect();
+            matches!(parts[..], ["set_config"] | ["pg_catalog", "set_config"]) && words.next_is("(")
+        }
+        None => false,
+    }
+}
+
 /// Tokens that are read one by one.
 #[derive(Debug, Clone)]
 struct Words<'a, I: Iterator<Item = Token<'a>> + Clone = Tokens<'a>>(I);
@@ -394,11 +411,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_set_for_the_session_is_told_from_what_is_of_a_transaction() {
+        for (sql, sets) in [
+            ("set search_path = a;", true),
+            ("SET SESSION AUTHORIZATION x", true),
+            ("/* x */ SET ROLE x", true),
+            ("RESET ALL", true),
+            ("SELECT pg_catalog.set_config('search_path', '', false);", true),
+            ("SELECT set_config('a.b', 'x', false)", true),
+            ("SET LOCAL search_path = a", false),
+            ("SET TRANSACTION READ ONLY", false),
+            ("SET CONSTRAINTS ALL DEFERRED", false),
+            ("SELECT set_config FROM t", false),
+            ("UPDATE t SET a = 1", false),
+            ("", false),
+        ] {
+            assert_eq!(sets_session(sql), sets, "{sql}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn any_text_gives_an_answer(sql in "\\PC*|((create|reindex|drop|alter|index|concurrently|on|u&\"x\\\\00e9\"|with|[(). ;'\"]) ?){0,12}") {
             refused_in_transaction(&sql);
             control(&sql);
+            sets_session(&sql);
             concurrent_index(&sql);
         }
     }

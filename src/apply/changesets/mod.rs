@@ -22,11 +22,11 @@ pub use rehearse::{rehearse, tables};
 use crate::budget::Budget;
 use crate::changelog::flyway;
 use crate::changelog::precondition::Otherwise;
-use crate::changelog::{Changeset, Loaded, Work};
+use crate::changelog::{Change, Changeset, Identity, Loaded, Work};
 use crate::history::{Deployment, Executed, Table};
-use crate::ledger::{AuditRow, Entry};
+use crate::ledger::{AuditRow, Entry, Progress};
 use crate::observed::Interrupted;
-use crate::plan::Why;
+use crate::plan::{Ran, Why};
 use crate::postgres::{Session, SqlError};
 use whole::Shape;
 
@@ -44,10 +44,15 @@ pub struct Run<'a> {
     pub deployment: Deployment,
     /// The server's clock when this invocation first looked.
     pub since: f64,
+    /// What ran before this run.
+    pub ran: &'a Ran<'a>,
     /// The time for it.
     pub budget: &'a Budget,
     /// What was begun earlier and did not end.
     pub interrupted: &'a [Interrupted],
+    /// How far the attempts of this run came with the changeset that failed last, if it goes
+    /// statement by statement outside of a transaction.
+    pub came_to: Option<(Identity, Progress)>,
     /// Flyway's table as SQL, where there is one: it goes on, so that one can return to it.
     pub flyway: Option<String>,
     /// How many changesets of this run are committed.
@@ -141,11 +146,8 @@ impl Run<'_> {
         if let Some(warning) = warning {
             tracing::warn!(changeset = changeset.identity.to_string(), "{warning}; it runs anyway");
         }
-        let how = if matches!(why, Why::New | Why::Interrupted) {
-            Executed::First
-        } else {
-            Executed::Again
-        };
+        // Of a script that ran in Flyway's time there is no row to write anew.
+        let how = self.ran.row(changeset).map_or(Executed::First, Executed::Again);
         match self.patiently(changeset, how, within).await {
             Ok(()) => Ok(Ended::Ran),
             Err(error) if may_fail(changeset, &error) => Ok(Ended::Skipped(format!(
@@ -161,7 +163,7 @@ impl Run<'_> {
     async fn patiently(
         &mut self,
         changeset: &Changeset,
-        how: Executed,
+        how: Executed<'_>,
         within: Within,
     ) -> Result<(), ChangesetError> {
         let mut wait = Duration::from_millis(100);
@@ -189,7 +191,7 @@ impl Run<'_> {
     async fn once(
         &mut self,
         changeset: &Changeset,
-        how: Executed,
+        how: Executed<'_>,
         within: Within,
         apart: bool,
     ) -> Result<(), ChangesetError> {
@@ -234,15 +236,17 @@ impl Run<'_> {
 
     /// What follows a changeset's text in the same transaction: the session is as before, nobody
     /// took the resource away, and the row says that it ran.
-    fn recorded(&mut self, changeset: &Changeset, how: Executed, started: &str) -> String {
+    fn recorded(&mut self, changeset: &Changeset, how: Executed<'_>, started: &str) -> String {
         // The mark, the guard, the history's row and the ledger's.
         self.own_rows += 4;
         let flyway = match (&self.flyway, &changeset.flyway) {
             (Some(table), Some(script)) => flyway::history_insert(table, script, 0),
             _ => String::new(),
         };
+        let texts = changeset.changes.iter().filter_map(Change::content);
+        let kept = texts.map(|it| keeps_lock(&it)).find(|it| !it.is_empty()).unwrap_or_default();
         format!(
-            "{RESET}{}{}{}{}{flyway}",
+            "{RESET}{kept}{}{}{}{}{flyway}",
             self.entry.marked(),
             self.entry.assert_wanted(self.since),
             self.table.ran(changeset, how, &mut self.deployment),
@@ -263,7 +267,11 @@ impl Run<'_> {
     /// Records checksums where the history has none.
     pub fn record_checksums(&self, numbers: &[usize]) -> String {
         let changesets = &self.loaded.changelog.changesets;
-        numbers.iter().map(|&number| self.table.checksum(&changesets[number])).collect()
+        let one = |number: &usize| {
+            let changeset = &changesets[*number];
+            Some(self.table.checksum(changeset, self.ran.row(changeset)?))
+        };
+        numbers.iter().filter_map(one).collect()
     }
 
     async fn mark(&mut self, changeset: &Changeset, within: Within) -> Result<(), SqlError> {
@@ -279,6 +287,18 @@ impl Run<'_> {
 /// loses changesets and their rows together.
 const RESET: &str = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; \
                      SET LOCAL synchronous_commit = off;\n";
+
+/// The session as it was, whatever a changeset that failed left of it.
+pub const RESET_SESSION: &str = "ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;";
+
+/// What follows a text that may give up the session's locks, and with them the one that keeps
+/// other runs away.
+fn keeps_lock(text: &str) -> String {
+    let has = |word: &str| {
+        text.as_bytes().windows(word.len()).any(|it| it.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    if has("pg_advisory_unlock") || has("discard") { crate::lock::again() } else { String::new() }
+}
 
 impl Within {
     fn brackets(self) -> (&'static str, &'static str) {
@@ -301,7 +321,8 @@ fn waits(sqlstate: &str) -> bool {
 
 /// `failOnError: false` forgives what the server says of a statement, not the loss of the server.
 fn may_fail(changeset: &Changeset, error: &ChangesetError) -> bool {
-    const GUARDS: [&str; 2] = [crate::ledger::GONE, crate::ledger::TRANSACTION_ENDED];
+    const GUARDS: [&str; 3] =
+        [crate::ledger::GONE, crate::ledger::TRANSACTION_ENDED, crate::lock::GIVEN_UP];
     !changeset.run.fail_on_error
         && error.sql().is_some_and(|it| {
             !it.is_lost() && !GUARDS.contains(&it.sqlstate.as_deref().unwrap_or_default())

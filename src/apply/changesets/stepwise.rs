@@ -9,21 +9,23 @@ use sha2::{Digest, Sha256};
 
 use super::pieces::Pieces;
 use super::whole::place;
-use super::{Cause, ChangesetError, Run, Within, index, refuses_transaction};
+use super::{
+    Cause, ChangesetError, RESET_SESSION, Run, Within, index, keeps_lock, refuses_transaction,
+};
 use crate::changelog::Changeset;
 use crate::history::Executed;
 use crate::ledger::Progress;
 use crate::postgres::SqlError;
 use crate::request::hex;
 use crate::sql::split::{Copy, Piece, Statement};
-use crate::sql::transactional::{Control, control, refused_in_transaction};
+use crate::sql::transactional::{Control, control, refused_in_transaction, sets_session};
 
 impl Run<'_> {
     /// Statement by statement in one transaction.
     pub(super) async fn inside(
         &mut self,
         changeset: &Changeset,
-        how: Executed,
+        how: Executed<'_>,
         within: Within,
     ) -> Result<(), ChangesetError> {
         let (begin, commit, undo) = match within {
@@ -67,7 +69,7 @@ impl Run<'_> {
             let ran = if statement.copy == Some(Copy::In) {
                 self.copy(&statement, &mut pieces).await
             } else {
-                self.session.run(&statement.text).await.map(drop).map_err(Cause::from)
+                self.session.execute(&statement.text).await.map_err(Cause::from)
             };
             ran.map_err(|it| failed(changeset, &statement, change, it))?;
         }
@@ -90,20 +92,20 @@ impl Run<'_> {
     pub(super) async fn outside(
         &mut self,
         changeset: &Changeset,
-        how: Executed,
+        how: Executed<'_>,
     ) -> Result<(), ChangesetError> {
         let fail = |cause: Cause| ChangesetError::new(changeset, None, cause);
         let begun = self.begun(changeset).await.map_err(|it| fail(it.into()))?;
-        let mut walk =
-            Walk { run: self, changeset, progress: Progress::default(), in_block: false };
+        let mut walk = Walk { run: self, changeset, progress: begun.clone(), in_block: false };
         if let Err(mut error) = walk.all(&begun).await {
-            error.statements = walk.progress.done;
-            let answered = error.sql().is_some_and(|it| !it.is_lost());
-            if answered {
-                // The server has answered, so nothing is in doubt any more.
-                let note = walk.note(&walk.progress);
-                let sql = format!("ROLLBACK; {RESET_SESSION} BEGIN; {note}COMMIT");
+            let progress = walk.progress.clone();
+            error.statements = progress.done;
+            if !error.sql().is_some_and(SqlError::is_lost) {
+                let note = walk.note(&progress);
+                let sql = format!("{RESET_SESSION} BEGIN; {note}COMMIT");
                 self.session.run(&sql).await.map_err(|it| fail(it.into()))?;
+                // Another attempt goes on from here, not from what was known when the run began.
+                self.came_to = Some((changeset.identity.clone(), progress));
             }
             return Err(error);
         }
@@ -114,6 +116,9 @@ impl Run<'_> {
     /// How far an earlier run came; otherwise the ledger learns that the changeset is begun.
     async fn begun(&self, changeset: &Changeset) -> Result<Progress, SqlError> {
         let it = &changeset.identity;
+        if let Some((_, progress)) = self.came_to.as_ref().filter(|(whose, _)| whose == it) {
+            return Ok(progress.clone());
+        }
         let same = self
             .interrupted
             .iter()
@@ -129,9 +134,6 @@ impl Run<'_> {
         Ok(Progress::default())
     }
 }
-
-/// The session as it was, outside of a transaction.
-const RESET_SESSION: &str = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;";
 
 fn failed(
     changeset: &Changeset,
@@ -160,6 +162,7 @@ impl Walk<'_, '_> {
         let mut hash = Sha256::new();
         let mut seen = 0;
         let mut doubtful = begun.doubtful;
+        let mut settings = Vec::new();
         let mut pieces = Pieces::of(self.changeset, &self.run.loaded.files);
         while let Some(piece) = pieces.next(self.run.session).await {
             let (piece, change) =
@@ -170,6 +173,9 @@ impl Walk<'_, '_> {
             seen += 1;
             let after =
                 Progress { done: seen, sha256: hex(&hash.clone().finalize()), doubtful: false };
+            if seen <= begun.done && sets_session(&statement.text) {
+                settings.push(statement.text.clone());
+            }
             if seen < begun.done {
                 continue;
             }
@@ -179,9 +185,16 @@ impl Walk<'_, '_> {
                     return Err(ChangesetError::new(self.changeset, None, cause));
                 }
                 tracing::info!(statements = seen, "going on after what stands");
-                self.progress = after;
+                self.progress = Progress { doubtful, ..after };
+                // What stands in the database is there; what was set for the session is not.
+                for setting in std::mem::take(&mut settings) {
+                    let set = self.run.session.run(&setting).await;
+                    set.map_err(|it| failed(self.changeset, &statement, change, it.into()))?;
+                }
                 continue;
             }
+            // The server answers now, or nobody writes down what it did.
+            self.progress.doubtful = false;
             let ran = self.one(&statement, &mut pieces, &after, doubtful).await;
             ran.map_err(|it| failed(self.changeset, &statement, change, it))?;
             doubtful = false;
@@ -220,7 +233,7 @@ impl Walk<'_, '_> {
             if statement.copy == Some(Copy::In) {
                 return self.run.copy(statement, pieces).await;
             }
-            return Ok(session.run(&statement.text).await.map(drop)?);
+            return Ok(session.execute(&statement.text).await?);
         }
         if statement.copy == Some(Copy::In) {
             session.run("BEGIN").await?;
@@ -230,7 +243,7 @@ impl Walk<'_, '_> {
             self.alone(statement, &note, doubtful).await?;
         } else {
             let sql = format!("BEGIN;\n{}\n;\n{note}COMMIT", statement.text);
-            match session.run(&sql).await {
+            match session.execute(&sql).await {
                 Err(error)
                     if refuses_transaction(error.sqlstate.as_deref().unwrap_or_default()) =>
                 {
@@ -243,7 +256,7 @@ impl Walk<'_, '_> {
                     error.position = error.position.and_then(|it| it.checked_sub(7));
                     return Err(error.into());
                 }
-                Ok(_) => {}
+                Ok(()) => {}
             }
         }
         self.progress = after.clone();
@@ -270,17 +283,18 @@ impl Walk<'_, '_> {
             None => false,
         };
         if !is_there {
-            match session.run(&statement.text).await {
+            match session.execute(&statement.text).await {
                 // It did end the other time, only nobody could note it.
                 Err(error) if doubtful && is_done_already(&error) => {}
-                ran => drop(ran?),
+                ran => ran?,
             }
         }
         if let Some(built) = &built {
             index::check(session, built).await?;
         }
-        let reset = "RESET lock_timeout; RESET statement_timeout";
-        session.run(&format!("BEGIN; {reset}; {note}COMMIT")).await?;
+        let reset = "RESET lock_timeout; RESET statement_timeout;";
+        let kept = keeps_lock(&statement.text);
+        session.run(&format!("BEGIN; {reset}{kept}{note}COMMIT")).await?;
         Ok(())
     }
 }

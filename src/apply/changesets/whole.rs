@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Cause, ChangesetError, Run, Within};
+use crate::changelog::formatted::delimiter;
 use crate::changelog::text::Source;
 use crate::changelog::{Changeset, Work};
 use crate::history::Executed;
@@ -51,8 +52,12 @@ pub(super) fn shape(changeset: &Changeset) -> Result<Shape<'_>, Cause> {
         }
         pieces |= look.has_copy_data || look.has_meta_commands;
         // Ours stands for the text's own, and holds the history's row too.
-        let inner = split::without_own_transaction(&text).map_err(|it| wrong(&it))?;
-        let text = inner.filter(|_| look.own_transaction).map_or(text, Cow::Owned);
+        let inner = if look.own_transaction {
+            split::without_own_transaction(&text).map_err(|it| wrong(&it))?
+        } else {
+            None
+        };
+        let text = inner.map_or(text, Cow::Owned);
         parts.push(Part { text, change: number });
     }
     Ok(if pieces { Shape::Pieces } else { Shape::OneMessage(parts) })
@@ -75,20 +80,58 @@ pub(super) fn place(changeset: &Changeset, change: usize, line: usize, column: u
     }
 }
 
+/// The parts with Liquibase's usual delimiters made `;`; `None` if they have no such line.
+fn with_usual_delimiters<'a>(parts: &'a [Part<'_>]) -> Option<Vec<Part<'a>>> {
+    let part = |it: &'a Part<'_>| Part { text: delimiter::usual(&it.text), change: it.change };
+    let parts: Vec<_> = parts.iter().map(part).collect();
+    parts.iter().any(|it| matches!(it.text, Cow::Owned(_))).then_some(parts)
+}
+
 impl Run<'_> {
+    /// Runs a changeset in one message.
+    ///
+    /// A line of `GO` or `/` is a name or a division to PostgreSQL, and the end of a statement to
+    /// Liquibase. The server's reading comes first; only a text that makes no sense to it is read
+    /// as Liquibase does. Nothing of the first try stands then.
     pub(super) async fn whole(
         &mut self,
         changeset: &Changeset,
-        how: Executed,
+        how: Executed<'_>,
         within: Within,
+        parts: &[Part<'_>],
+    ) -> Result<(), ChangesetError> {
+        const SYNTAX_ERROR: &str = "42601";
+        let is_syntax = |error: &ChangesetError| {
+            error.sql().is_some_and(|it| it.sqlstate.as_deref() == Some(SYNTAX_ERROR))
+        };
+        let next = self.deployment.next;
+        let other = with_usual_delimiters(parts);
+        let guarded = !changeset.run.fail_on_error || other.is_some();
+        let first = self.message(changeset, how, within, guarded, parts).await;
+        match (first, other) {
+            (Err(error), Some(parts)) if is_syntax(&error) => {
+                self.deployment.next = next;
+                match self.message(changeset, how, within, guarded, &parts).await {
+                    Err(second) if is_syntax(&second) => Err(error),
+                    result => result,
+                }
+            }
+            (first, _) => first,
+        }
+    }
+
+    async fn message(
+        &mut self,
+        changeset: &Changeset,
+        how: Executed<'_>,
+        within: Within,
+        guarded: bool,
         parts: &[Part<'_>],
     ) -> Result<(), ChangesetError> {
         let (begin, commit) = match within {
             Within::Own => ("BEGIN;\n", "COMMIT"),
             // What may fail must not take the others along.
-            Within::Open if !changeset.run.fail_on_error => {
-                ("SAVEPOINT changeset;\n", "RELEASE SAVEPOINT changeset")
-            }
+            Within::Open if guarded => ("SAVEPOINT changeset;\n", "RELEASE SAVEPOINT changeset"),
             Within::Open => ("", ""),
         };
         let mut sql = format!("{begin}{}\n", self.budget.set_local());
@@ -102,7 +145,7 @@ impl Run<'_> {
         let end = sql.len();
         sql += &self.recorded(changeset, how, "now()");
         sql += commit;
-        let Err(error) = self.session.run(&sql).await else { return Ok(()) };
+        let Err(error) = self.session.execute(&sql).await else { return Ok(()) };
         if !error.is_lost() {
             let undo = match (within, begin.is_empty()) {
                 (Within::Own, _) => "ROLLBACK",
