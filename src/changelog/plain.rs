@@ -122,7 +122,6 @@ pub fn paired(files: &dyn Files, paths: Vec<String>) -> Result<Vec<File>, Vec<Ch
                             an `.up.sql`.";
                 errors.push(ChangelogError::at(&place, what).hint(hint));
             }
-            continue;
         }
     }
     if !errors.is_empty() {

@@ -33,7 +33,7 @@ impl<R: Read> Watched<R> {
     }
 
     fn see(&mut self, bytes: &[u8]) {
-        let lines = |part: &[u8]| part.iter().filter(|byte| **byte == b'\n').count();
+        let lines = |part: &[u8]| part.split(|byte| *byte == b'\n').count() - 1;
         if self.nul.is_none() {
             let nul = bytes.iter().position(|byte| *byte == 0);
             self.nul = nul.map(|at| self.line + lines(&bytes[..at]));

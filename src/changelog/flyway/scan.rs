@@ -122,7 +122,7 @@ pub fn pieces(
             }
         };
         if let Some(nul) = text.bytes().position(|byte| byte == 0) {
-            let before = text.as_bytes()[..nul].iter().filter(|byte| **byte == b'\n').count();
+            let before = text[..nul].matches('\n').count();
             let place = Place { file: path.to_owned(), line: line + before };
             return Err(ChangelogError::at(&place, NUL).hint(NUL_HINT));
         }

@@ -116,11 +116,11 @@ fn misspelt(head: Head<'_>, line: &str) -> Option<String> {
         let (name, _) = word.split_once(':')?;
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphabetic());
         // The end of a longer word is found, too.
-        let is_known = |it: &&str| {
+        let is_known = |it: &&'static str| {
             let start = name.len().checked_sub(it.len());
             start.is_some_and(|start| name[start..].eq_ignore_ascii_case(it))
         };
-        if !is_name || KNOWN.iter().any(|it| is_known(&it)) {
+        if !is_name || KNOWN.iter().any(is_known) {
             return None;
         }
         let meant = closest(name, &KNOWN)?;

@@ -14,9 +14,9 @@ use crate::changelog::text::{Again, NUL, NUL_HINT, Source};
 use crate::changelog::{ChangelogError, Changeset, Files, Place, Properties, Rollback, Text, Work};
 
 use super::attributes::Attributes;
-use super::directive::{self, Directive, Head, Wrong};
+use super::directive::{Directive, Head, Wrong};
 use super::header::{self, Header};
-use super::walk::{Seen, is_sql, walk};
+use super::walk::{Seen, hidden, is_sql, walk};
 use super::{Contents, Inherited, change, precondition, rollback};
 
 /// When the texts of one file are longer than this together (in bytes), further ones are not held.
@@ -97,20 +97,6 @@ struct Current {
     preconditions: Option<Preconditions>,
     valid_checksums: Vec<String>,
     comments: String,
-}
-
-/// Why a line that looks like a directive is none.
-fn hidden(line: &Line<'_>) -> Option<&'static str> {
-    let is_directive = |text: &str| !matches!(directive::of(text), Directive::Text);
-    match line.text.strip_prefix('\u{feff}') {
-        Some(rest) if is_directive(rest) => {
-            Some("a byte order mark (U+FEFF) stands in the middle of the file, before a directive")
-        }
-        None if line.begins && !line.ends && is_directive(&line.text) => {
-            Some("a directive is longer than 1 MiB")
-        }
-        _ => None,
-    }
 }
 
 impl Reader<'_> {

@@ -130,3 +130,17 @@ pub fn replay(
 pub fn is_sql(directive: Directive<'_>) -> bool {
     matches!(directive, Directive::Text | Directive::Doubtful(_) | Directive::Header)
 }
+
+/// Why a line that looks like a directive is none.
+pub fn hidden(line: &Line<'_>) -> Option<&'static str> {
+    let is_directive = |text: &str| !matches!(directive::of(text), Directive::Text);
+    match line.text.strip_prefix('\u{feff}') {
+        Some(rest) if is_directive(rest) => {
+            Some("a byte order mark (U+FEFF) stands in the middle of the file, before a directive")
+        }
+        None if line.begins && !line.ends && is_directive(&line.text) => {
+            Some("a directive is longer than 1 MiB")
+        }
+        _ => None,
+    }
+}

@@ -217,7 +217,7 @@ impl<'a> Walk<'a> {
             bytes.drain(..3);
         }
         let at = |good: &[u8], what: &str, hint: &str| {
-            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = good.split(|byte| *byte == b'\n').count();
             let place = Place { file: path.to_owned(), line };
             ChangelogError::at(&place, what).hint(hint)
         };
