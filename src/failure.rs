@@ -175,7 +175,10 @@ impl Failure {
             Self::Inspect(InspectError::Sql(error)) => error.heals(),
             Self::Ledger(error) => error.heals() || error.is_catalog_race(),
             Self::Apply(error) => error.heals(),
-            Self::Changeset(error) => error.sql().is_some_and(SqlError::heals),
+            // A server that became a reader ends its sessions; a changeset's own `READ ONLY` does not.
+            Self::Changeset(error) => {
+                error.sql().is_some_and(|it| it.heals() && it.sqlstate.as_deref() != Some("25006"))
+            }
             Self::Reader(_) | Self::HistoryMoved => true,
             _ => false,
         }

@@ -87,7 +87,7 @@ pub enum InspectError {
 pub async fn observe(session: &Session, question: &Question<'_>) -> Result<Answer, InspectError> {
     let mut answer = catalog(session, question).await?;
     if let (Some(changelog), Some(history)) = (question.changelog, &mut answer.observed.history) {
-        history::rows(session, changelog, history).await?;
+        history::rows(session, changelog, &question.ours(), history).await?;
     }
     Ok(answer)
 }

@@ -32,12 +32,17 @@ pub struct Observed {
 }
 
 /// Which changesets ran, as Liquibase's tables, Flyway's, and the ledger tell it.
+#[allow(clippy::struct_excessive_bools, reason = "each tells of another table")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     /// The schema that the tables are in, or will be.
     pub schema: String,
+    /// Whether there is such a schema.
+    pub has_schema: bool,
     /// Whether there is a history table.
     pub exists: bool,
+    /// Where the ledger says that this resource's history is, if it is not here.
+    pub elsewhere: Option<String>,
     /// Whether there is a lock table.
     pub has_lock_table: bool,
     /// Who holds Liquibase's lock, and since when, if anybody does.

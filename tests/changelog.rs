@@ -219,6 +219,41 @@ fn a_changeset_that_ends_its_session_is_named() {
 }
 
 #[test]
+fn a_history_that_would_be_lost_from_sight_stops_the_run() {
+    let bundle = Bundle::of(&[(
+        "a.sql",
+        "--liquibase formatted sql\n--changeset ann:1\nCREATE SCHEMA postgres; CREATE TABLE t ();\n",
+    )]);
+    let stage = with(&bundle);
+    let mut stack = stage.stack();
+    let create = stack.create(stage.properties(json!({ "Changelog": "a.sql" })));
+    stage.succeed(&mut stack, &create);
+    // The schema is called like the login, and so comes first in its search path now.
+    let update = stack.update(stage.properties(json!({ "Changelog": "a.sql", "Nonce": "2" })));
+    let reason = stage.fail(&update);
+    assert!(reason.contains("the history of this resource is \"public\""), "{reason}");
+    let told = json!({ "Path": "a.sql", "Schema": "public" });
+    let update = stack.update(stage.properties(json!({ "Changelog": told })));
+    assert_eq!(data(&stage.succeed(&mut stack, &update), "ChangesetsApplied"), "0");
+    let reason = stage.refused(json!({ "Changelog": { "Path": "a.sql", "Schema": "nowhere" } }));
+    assert!(reason.starts_with("schema `nowhere`"), "{reason}");
+}
+
+#[test]
+fn what_cannot_be_run_rightly_is_refused_with_the_way_out() {
+    for (sql, said) in [
+        ("SET standard_conforming_strings = off; SELECT 1;", "`standard_conforming_strings` off"),
+        ("SET TRANSACTION READ ONLY; SELECT 1;", "must not make its transaction read only"),
+        ("COPY (SELECT 1) TO STDOUT;", "copies to the client"),
+    ] {
+        let text = format!("--liquibase formatted sql\n--changeset ann:1\n{sql}\n");
+        let bundle = Bundle::of(&[("a.sql", &text)]);
+        let reason = with(&bundle).refused(json!({ "Changelog": "a.sql" }));
+        assert!(reason.contains(said), "{reason}");
+    }
+}
+
+#[test]
 fn data_is_copied_as_psql_does_it() {
     let bundle = Bundle::of(&[(
         "a.sql",

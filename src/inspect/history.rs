@@ -25,7 +25,8 @@ pub(super) fn tables(changelog: &Changelog) -> String {
     let there = |name: &str| format!("to_regclass(quote_ident(s) || '.' || quote_ident({name}))");
     format!(
         "SELECT 'history', s, {} IS NOT NULL, {} IS NOT NULL, {} IS NOT NULL, \
-         to_regclass('execute_sql.changeset') IS NOT NULL FROM (SELECT {schema}::text AS s) AS here;\n",
+         to_regclass('execute_sql.changeset') IS NOT NULL, \
+         to_regnamespace(quote_ident(s)) IS NOT NULL FROM (SELECT {schema}::text AS s) AS here;\n",
         there(&literal(table)),
         there(&literal(&format!("{table}lock"))),
         there(&literal(FLYWAY)),
@@ -40,6 +41,7 @@ pub(super) fn read_tables(row: &Columns<'_>) -> Result<History, InspectError> {
         has_lock_table: row.flag(3)?,
         flyway: row.flag(4)?.then(Vec::new),
         has_ledger: row.flag(5)?,
+        has_schema: row.flag(6)?,
         ..History::default()
     })
 }
@@ -61,14 +63,23 @@ pub fn flyway_table(history: &History) -> Result<Option<String>, InspectError> {
     Ok(Some(format!("{}.{FLYWAY}", schema.quoted())))
 }
 
-/// Fills in what the tables hold, in one round trip; in none if there are no tables.
+/// Fills in what the tables hold, in one round trip; in none if there are no tables. `ours` picks the
+/// resource's rows of the ledger.
 pub async fn rows(
     session: &Session,
     changelog: &Changelog,
+    ours: &str,
     history: &mut History,
 ) -> Result<(), InspectError> {
     let table = table(changelog, history)?;
     let mut questions = Vec::new();
+    if !history.exists && history.has_ledger {
+        questions.push(format!(
+            "SELECT 'elsewhere', history FROM execute_sql.changeset WHERE {ours} \
+             AND history <> {} ORDER BY ran_at DESC LIMIT 1;\n",
+            literal(&table.quoted())
+        ));
+    }
     if history.exists {
         questions.push(format!(
             "SELECT 'ran', id, author, filename, md5sum, orderexecuted, tag FROM {} \
@@ -116,6 +127,7 @@ fn read_row(history: &mut History, row: &Row) -> Result<(), InspectError> {
             order: row.number(5)?,
             tag: row.optional(6),
         }),
+        "elsewhere" => history.elsewhere = Some(row.text(1)?),
         "locked" => history.locked_by = Some(row.text(1)?),
         "flyway" => {
             let checksum = row.optional(6).map(|_| row.number(6)).transpose()?;

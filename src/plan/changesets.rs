@@ -109,6 +109,13 @@ pub fn plan(
     history: &History,
     with_always: bool,
 ) -> Result<Changesets, PlanError> {
+    if !history.has_schema {
+        return Err(PlanError::NoSuchSchema(history.schema.clone()));
+    }
+    if let (Some(there), None) = (&history.elsewhere, &wanted.schema) {
+        let (there, here) = (there.clone(), history.schema.clone());
+        return Err(PlanError::HistoryElsewhere { there, here });
+    }
     let selection = Selection::new(wanted.contexts.as_deref(), wanted.labels.as_deref())
         .map_err(PlanError::Selection)?;
     let ran = Ran::new(history);

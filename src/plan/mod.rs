@@ -245,6 +245,20 @@ pub enum PlanError {
     /// The run's own contexts or labels cannot be understood.
     #[error("{0}")]
     Selection(String),
+    /// The history would be in a schema that is not there.
+    #[error("schema `{0}`, which the history of changesets belongs in, does not exist")]
+    NoSuchSchema(String),
+    /// The first schema of the search path is another one than it was.
+    #[error(
+        "the history of this resource is {there}, but the first schema of the search path is \
+         `{here}` now, and has none; every changeset would run again"
+    )]
+    HistoryElsewhere {
+        /// The table, as the ledger has it.
+        there: String,
+        /// The schema now.
+        here: String,
+    },
     /// Changesets that ran were changed since.
     #[error("{}", edited(.0))]
     Edited(Vec<Edited>),
@@ -301,6 +315,10 @@ impl PlanError {
             }
             Self::Selection(_) => {
                 "Write `Contexts` and `Labels` with `and`, `or`, `not` and brackets."
+            }
+            Self::NoSuchSchema(_) => "Make it first, or leave `Schema` out.",
+            Self::HistoryElsewhere { .. } => {
+                "Name the schema of the history in `Changelog.Schema`, or set the login's search_path."
             }
             Self::Edited(_) => {
                 "Take the edit back and put it into a new changeset; or, if the text means the \

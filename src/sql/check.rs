@@ -85,11 +85,11 @@ fn body(token: Token<'_>) -> Option<&str> {
 fn named_secret(tokens: &[Token<'_>]) -> bool {
     let names = |it: &Token<'_>| ["password", "passwd", "pwd"].iter().any(|name| it.is(name));
     let sets = |it: &Token<'_>| matches!(it, Token::Other(text) if text.chars().all(|c| matches!(c, ':' | '=' | '>')));
-    let (mut is_named, mut set) = (false, false);
+    let (mut after_name, mut set) = (false, false);
     tokens.iter().any(|it| {
         let is_value = set && matches!(it, Token::Literal(_));
-        set = (is_named || set) && sets(it);
-        is_named = names(it);
+        set = (after_name || set) && sets(it);
+        after_name = names(it);
         is_value
     })
 }
@@ -110,6 +110,25 @@ fn hides_password(token: Token<'_>) -> bool {
     })
 }
 
+/// Whether a text turns `standard_conforming_strings` off: what follows would be read otherwise than
+/// it is taken apart here.
+pub fn stops_conforming(sql: &str) -> bool {
+    const OFF: [&str; 4] = ["off", "false", "no", "0"];
+    // Most texts do not have the word at all.
+    if !sql.to_ascii_lowercase().contains("standard_conforming_strings") {
+        return false;
+    }
+    let tokens = tokens(sql);
+    let is_off = |it: &Token<'_>| {
+        let text = it.text().trim_matches('\'').to_ascii_lowercase();
+        OFF.contains(&text.as_str())
+    };
+    tokens.iter().enumerate().any(|(at, it)| {
+        it.text().trim_matches('\'').eq_ignore_ascii_case("standard_conforming_strings")
+            && tokens[at + 1..].iter().take(2).any(is_off)
+    })
+}
+
 /// `PASSWORD '…'`, but for a SCRAM verifier, which is no password.
 fn is_password(word: Token<'_>, value: Token<'_>) -> bool {
     word.is("password")
@@ -119,6 +138,21 @@ fn is_password(word: Token<'_>, value: Token<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strings_of_the_old_kind_are_seen() {
+        for sql in [
+            "SET standard_conforming_strings = off;",
+            "set local STANDARD_CONFORMING_STRINGS to 'off'",
+            "SELECT set_config('standard_conforming_strings', 'off', false)",
+        ] {
+            assert!(stops_conforming(sql), "{sql}");
+        }
+        for sql in ["SET standard_conforming_strings = on;", "-- standard_conforming_strings = off"]
+        {
+            assert!(!stops_conforming(sql), "{sql}");
+        }
+    }
 
     #[test]
     fn a_password_in_clear_text_is_refused() {

@@ -34,6 +34,9 @@ pub enum Cause {
     /// It wants to send data to the client.
     #[error("`{0}` copies to the client, which is not here")]
     CopiesOut(String),
+    /// It wants strings to be read in PostgreSQL's old way.
+    #[error("it turns `standard_conforming_strings` off")]
+    OldStrings,
     /// A precondition does not hold, and its author wants the run to end.
     #[error("its precondition `{shown}` does not hold{}", .message.as_ref().map(|it| format!(": {it}")).unwrap_or_default())]
     Precondition {
@@ -88,8 +91,12 @@ impl ChangesetError {
             Cause::Sql(error) if error.sqlstate.as_deref() == Some("25001") => {
                 "Set `runInTransaction:false` on the changeset."
             }
+            Cause::Sql(error) if error.sqlstate.as_deref() == Some("25006") => {
+                "A changeset must not make its transaction read only; its row is written in it."
+            }
             Cause::Sql(error) => return error.hint(),
             Cause::Text(_) => return None,
+            Cause::OldStrings => "Leave that out, and write strings with backslashes as E'...'.",
             Cause::CopiesOut(_) => "Leave it out.",
             Cause::Precondition { .. } => "Make the condition true, or set its `onFail`.",
             Cause::Moved(_) => {

@@ -8,8 +8,8 @@ use crate::changelog::text::Source;
 use crate::changelog::{Changeset, Work};
 use crate::history::Executed;
 use crate::postgres::SqlError;
-use crate::sql::line_and_column;
 use crate::sql::split::{self, SplitError};
+use crate::sql::{check, line_and_column};
 
 /// A part of the message, and the number of the change that it is of.
 pub(super) struct Part<'a> {
@@ -44,6 +44,9 @@ pub(super) fn shape(changeset: &Changeset) -> Result<Shape<'_>, Cause> {
         let look = split::look(&text).map_err(|it| wrong(&it))?;
         if let Some(statement) = &look.copies_out {
             return Err(Cause::CopiesOut(statement.clone()));
+        }
+        if check::stops_conforming(&text) {
+            return Err(Cause::OldStrings);
         }
         if look.needs_no_transaction.is_some()
             || (!look.transaction_commands.is_empty() && !look.own_transaction)
