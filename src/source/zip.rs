@@ -168,7 +168,12 @@ fn usable(given: &str) -> Result<String, &'static str> {
     } else if parts.contains(&"..") {
         Err("whose path climbs out")
     } else {
-        Ok(parts.join("/"))
+        let name = parts.join("/");
+        // A drive's letter, or `classpath:`, would be taken off a name that a changelog asks for.
+        match crate::changelog::files::normal(&name) {
+            Ok(normal) if normal == name => Ok(name),
+            _ => Err("whose name begins like a drive or a class path"),
+        }
     }
 }
 
@@ -458,7 +463,7 @@ mod tests {
         }
 
         #[test]
-        fn any_name_is_normal_or_refused(name in "[a./\\\\:\0é]{0,12}") {
+        fn any_name_is_normal_or_refused(name in "(classpath:)?[a./\\\\:\0é]{0,12}") {
             if let Ok(usable) = usable(&name) {
                 prop_assert_eq!(crate::changelog::files::normal(&usable), Ok(usable.clone()));
             }

@@ -223,6 +223,8 @@ proptest::proptest! {
 
     #[test]
     fn nothing_is_lost_but_what_stands_between(sql in CLOSED) {
+        // At the start of a text it is a byte order mark, and within one a part of a name.
+        proptest::prop_assume!(!sql.contains('\u{feff}'));
         let mut found = Vec::new();
         for piece in pieces(&sql, 3).into_iter().flatten() {
             let Piece::Statement(statement) = piece else { panic!("{piece:?}") };
