@@ -512,3 +512,38 @@ fn a_changeset_that_gives_up_all_locks_does_not_let_another_run_in() {
     let counts = "SELECT one.count || ' ' || three.count FROM one, three";
     assert_eq!(stage.database.admin().value(counts), "1 1");
 }
+
+#[test]
+fn what_is_pending_and_wrong_is_refused_before_anything_runs() {
+    let long = "x".repeat(300);
+    for (last, said) in [
+        (
+            "--changeset ann:2\nSELECT 'unclosed;\n".to_owned(),
+            "that starts at a.sql:5:8 is not closed",
+        ),
+        ("--changeset ann:2\n\\i other.sql\n".to_owned(), "command `\\i` at a.sql:5:1"),
+        (format!("--changeset ann:{long}\nSELECT 1;\n"), "more than 255 characters"),
+    ] {
+        let text =
+            format!("--liquibase formatted sql\n--changeset ann:1\nCREATE TABLE a ();\n{last}");
+        let bundle = Bundle::of(&[("a.sql", &text)]);
+        let stage = with(&bundle);
+        let reason = stage.refused(json!({ "Changelog": "a.sql" }));
+        assert!(reason.contains(said), "{reason}");
+        assert!(!has(&stage, "a") && !has(&stage, "databasechangelog"));
+    }
+}
+
+#[test]
+fn a_changeset_that_was_moved_runs_again_and_that_is_said() {
+    let text = "--liquibase formatted sql\n--changeset ann:1\nCREATE TABLE IF NOT EXISTS a ();\n";
+    let bundle = Bundle::of(&[("a.sql", text), ("b.sql", text)]);
+    let stage = with(&bundle);
+    let mut stack = stage.stack();
+    let create = stack.create(stage.properties(json!({ "Changelog": "a.sql" })));
+    stage.succeed(&mut stack, &create);
+    let update = stack.update(stage.properties(json!({ "Changelog": "b.sql" })));
+    let answer = stage.succeed(&mut stack, &update);
+    let reason = answer["Reason"].as_str().unwrap();
+    assert!(reason.contains("one of that name ran from a.sql"), "{reason}");
+}

@@ -32,6 +32,7 @@ pub use files::{FileError, Files};
 pub use precondition::Preconditions;
 pub use properties::Properties;
 pub use read::read;
+use text::Source;
 pub use text::Text;
 
 /// The database's short name in `dbms` attributes.
@@ -130,6 +131,23 @@ impl Changeset {
         }
         let parts: Option<Vec<_>> = self.changes.iter().map(Change::content).collect();
         Some(Cow::Owned(parts?.join(";\n")))
+    }
+
+    /// `file:line:column` for a place in the text of one of its changes.
+    pub fn place_in(&self, change: usize, line: usize, column: usize) -> String {
+        let text = match self.changes.get(change).map(|it| &it.work) {
+            Some(Work::Sql(text)) => Some(text),
+            _ => None,
+        };
+        let known = text.and_then(|it| it.line(line));
+        match (known, text.map(|it| &it.source)) {
+            (Some(line), Some(Source::Whole { path } | Source::Formatted { path, .. })) => {
+                format!("{path}:{line}:{column}")
+            }
+            (Some(line), _) => format!("{}:{line}:{column}", self.place.file),
+            (None, Some(Source::Whole { path })) => format!("{path}:{line}:{column}"),
+            (None, _) => format!("{}, line {line}, column {column} of its text", self.place),
+        }
     }
 
     /// SHA-256 of its text, in hex.

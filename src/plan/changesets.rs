@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::{PlanError, Step};
+use super::{PlanError, Step, pending};
 use crate::changelog::checksum::Verdict;
 use crate::changelog::expression::{Selection, dbms_matches};
 use crate::changelog::files::normal;
@@ -160,7 +160,8 @@ pub fn plan(
                 }
                 _ => {}
             }
-            refuse_damaged(changeset)?;
+            pending::refuse(changeset)?;
+            found.notes.extend(moved(changeset, history));
             let why = match ran.interrupted(changeset) {
                 Some(_) => Why::Interrupted,
                 None => Why::New,
@@ -177,7 +178,7 @@ pub fn plan(
                 }
             }
             Verdict::Differs if changeset.run.on_change => {
-                refuse_damaged(changeset)?;
+                pending::refuse(changeset)?;
                 found.steps.push(step(Why::Changed));
             }
             Verdict::Differs => edited.push(Edited {
@@ -273,17 +274,6 @@ impl Counted {
     }
 }
 
-/// A text that is not what its author wrote must not run; one that ran is only compared.
-fn refuse_damaged(changeset: &Changeset) -> Result<(), PlanError> {
-    match changeset.changes.iter().find_map(|it| it.damaged()) {
-        None => Ok(()),
-        Some(place) => Err(PlanError::NotUtf8 {
-            changeset: changeset.identity.to_string(),
-            place: place.to_string(),
-        }),
-    }
-}
-
 /// How many of the changesets count: all, or those up to `ToTag`.
 fn end(
     changelog: &Changelog,
@@ -332,6 +322,20 @@ fn baseline(
         _ => true,
     });
     Ok(Some(Step::RecordChangesets { numbers, because: format!("baseline {baseline}") }))
+}
+
+/// A changeset that seems to have been moved to another file: it is another one now, and runs.
+fn moved(changeset: &Changeset, history: &History) -> Option<String> {
+    let Identity { id, author, path } = &changeset.identity;
+    let generic = changeset.flyway.is_some() || id == "raw";
+    let row = history.rows.iter().rev().find(|it| it.id == *id && it.author == *author)?;
+    (!generic && row.path != *path).then(|| {
+        format!(
+            "changeset `{}` runs although one of that name ran from {}: the file is a part of its \
+             identity, which `logicalFilePath` keeps",
+            changeset.identity, row.path
+        )
+    })
 }
 
 /// Rows that the changelog does not know.

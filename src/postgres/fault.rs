@@ -98,7 +98,10 @@ impl From<&tokio_postgres::Error> for SqlError {
             },
             // A protocol that is not understood stays so; only a dead connection can be made anew.
             None if !error.is_closed()
-                && !causes(error).any(<dyn std::error::Error>::is::<io::Error>) =>
+                && !causes(error)
+                    .filter_map(|it| it.downcast_ref::<io::Error>())
+                    // A text with U+0000 never leaves this side.
+                    .any(|it| it.kind() != io::ErrorKind::InvalidInput) =>
             {
                 Self {
                     sqlstate: None,

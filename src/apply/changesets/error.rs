@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::changelog::Changeset;
 use crate::postgres::SqlError;
+use crate::sql::split::SplitError;
 
 /// A changeset failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +29,9 @@ pub enum Cause {
     /// The server refused a statement.
     #[error(transparent)]
     Sql(#[from] SqlError),
-    /// Its text cannot be taken apart.
+    /// Its text, or a file of it, cannot be read.
     #[error("{0}")]
-    Text(String),
+    Text(String, Option<&'static str>),
     /// It wants to send data to the client.
     #[error("`{0}` copies to the client, which is not here")]
     CopiesOut(String),
@@ -51,6 +52,13 @@ pub enum Cause {
     /// An index that was built concurrently is not valid.
     #[error("index `{0}` was built and is not valid")]
     InvalidIndex(String),
+}
+
+impl Cause {
+    /// A text that cannot be taken apart, with the place in its file.
+    pub(super) fn split(error: &SplitError, at: &str) -> Self {
+        Self::Text(error.told(at), error.hint())
+    }
 }
 
 impl ChangesetError {
@@ -95,7 +103,7 @@ impl ChangesetError {
                 "A changeset must not make its transaction read only; its row is written in it."
             }
             Cause::Sql(error) => return error.hint(),
-            Cause::Text(_) => return None,
+            Cause::Text(_, hint) => return hint.map(str::to_owned),
             Cause::OldStrings => "Leave that out, and write strings with backslashes as E'...'.",
             Cause::CopiesOut(_) => "Leave it out.",
             Cause::Precondition { .. } => "Make the condition true, or set its `onFail`.",

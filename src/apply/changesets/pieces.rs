@@ -8,7 +8,6 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::Cause;
-use super::whole::place;
 use crate::changelog::change::Load;
 use crate::changelog::{Changeset, Files, Text, Work};
 use crate::postgres::{Row, Session};
@@ -118,15 +117,14 @@ impl Reader<'_> {
         });
         match loaded {
             Ok(()) => open,
-            Err(error) => self.fail(Cause::Text(error.to_string())),
+            Err(error) => self.fail(Cause::Text(error.to_string(), None)),
         }
     }
 
     fn sql(&self, number: usize, text: &Text) -> bool {
         let wrong = |error: &SplitError| {
             let (line, column) = error.place();
-            let at = place(self.changeset, number, line, column);
-            self.fail(Cause::Text(format!("{error} (at {at})")))
+            self.fail(Cause::split(error, &self.changeset.place_in(number, line, column)))
         };
         let mut splitter = Splitter::default();
         let mut open = true;
@@ -141,7 +139,7 @@ impl Reader<'_> {
             open
         });
         if let Err(error) = read {
-            return self.fail(Cause::Text(error.to_string()));
+            return self.fail(Cause::Text(error.to_string(), None));
         }
         while open {
             match splitter.finish() {

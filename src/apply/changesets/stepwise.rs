@@ -8,7 +8,6 @@
 use sha2::{Digest, Sha256};
 
 use super::pieces::Pieces;
-use super::whole::place;
 use super::{
     Cause, ChangesetError, RESET_SESSION, Run, Within, index, keeps_lock, refuses_transaction,
 };
@@ -144,7 +143,7 @@ fn failed(
     let position = if let Cause::Sql(error) = &cause { error.position } else { None };
     let (line, column) =
         position.map_or((statement.line, statement.column), |it| statement.place(it));
-    ChangesetError::new(changeset, Some(place(changeset, change, line, column)), cause)
+    ChangesetError::new(changeset, Some(changeset.place_in(change, line, column)), cause)
 }
 
 /// One walk through the statements of a changeset.

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 
 use super::{Cause, ChangesetError, Run, Within};
+use crate::changelog::Changeset;
 use crate::changelog::formatted::delimiter;
-use crate::changelog::text::Source;
-use crate::changelog::{Changeset, Work};
 use crate::history::Executed;
 use crate::postgres::SqlError;
 use crate::sql::split::{self, SplitError};
@@ -39,7 +38,7 @@ pub(super) fn shape(changeset: &Changeset) -> Result<Shape<'_>, Cause> {
         };
         let wrong = |error: &SplitError| {
             let (line, column) = error.place();
-            Cause::Text(format!("{error} (at {})", place(changeset, number, line, column)))
+            Cause::split(error, &changeset.place_in(number, line, column))
         };
         let look = split::look(&text).map_err(|it| wrong(&it))?;
         if let Some(statement) = &look.copies_out {
@@ -64,23 +63,6 @@ pub(super) fn shape(changeset: &Changeset) -> Result<Shape<'_>, Cause> {
         parts.push(Part { text, change: number });
     }
     Ok(if pieces { Shape::Pieces } else { Shape::OneMessage(parts) })
-}
-
-/// `file:line:column` for a place in the text of a change.
-pub(super) fn place(changeset: &Changeset, change: usize, line: usize, column: usize) -> String {
-    let text = match changeset.changes.get(change).map(|it| &it.work) {
-        Some(Work::Sql(text)) => Some(text),
-        _ => None,
-    };
-    let known = text.and_then(|it| it.lines.get(line.saturating_sub(1)));
-    match (known, text.map(|it| &it.source)) {
-        (Some(line), Some(Source::Whole { path } | Source::Formatted { path, .. })) => {
-            format!("{path}:{line}:{column}")
-        }
-        (Some(line), _) => format!("{}:{line}:{column}", changeset.place.file),
-        (None, Some(Source::Whole { path })) => format!("{path}:{line}:{column}"),
-        (None, _) => format!("{}, line {line}, column {column} of its text", changeset.place),
-    }
 }
 
 /// The parts with Liquibase's usual delimiters made `;`; `None` if they have no such line.
@@ -188,12 +170,12 @@ impl Message<'_> {
             let part = &self.parts[nth];
             let inside = self.sql[self.starts[nth]..bytes].chars().count() + 1;
             let (line, column) = line_and_column(&part.text, u32::try_from(inside).ok()?);
-            return Some(place(changeset, part.change, line, column));
+            return Some(changeset.place_in(part.change, line, column));
         }
         let mut left = error.completed.checked_sub(before)?;
         for part in self.parts {
             if let Some((line, column)) = split::nth(&part.text, &mut left) {
-                return Some(place(changeset, part.change, line, column));
+                return Some(changeset.place_in(part.change, line, column));
             }
         }
         None

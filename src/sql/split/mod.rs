@@ -152,6 +152,27 @@ impl SplitError {
         }
     }
 
+    /// The error with the place as `at` has it, which may be another one than in the text: a file's.
+    pub fn told(&self, at: &str) -> String {
+        match self {
+            Self::Unclosed { what, .. } => format!("the {what} that starts at {at} is not closed"),
+            Self::Command { command, .. } => {
+                format!("psql's command `\\{command}` at {at} is not available here")
+            }
+            Self::Argument { command, what, .. } => {
+                format!("psql's command `\\{command}` at {at}: {what}")
+            }
+            Self::AfterCopy { .. } => {
+                format!(
+                    "text follows `COPY ... FROM STDIN;` at {at}, where only its data can follow"
+                )
+            }
+            Self::Expansion { variable, .. } => {
+                format!("the variable `{variable}` at {at} grows beyond 16 MiB in one statement")
+            }
+        }
+    }
+
     /// The way out.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -159,7 +180,8 @@ impl SplitError {
             Self::AfterCopy { .. } => {
                 Some("Put it on a line of its own, after the line `\\.` that ends the data.")
             }
-            Self::Unclosed { .. } | Self::Argument { .. } | Self::Expansion { .. } => None,
+            Self::Unclosed { .. } => Some("Close it; a quote in a text is written twice."),
+            Self::Argument { .. } | Self::Expansion { .. } => None,
         }
     }
 }
