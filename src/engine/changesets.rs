@@ -21,6 +21,9 @@ use crate::outcome::Outcome;
 use crate::plan::{Ran, Step};
 use crate::postgres::Session;
 
+/// So many changesets are written into the audit at once: a long run must neither hold nor lose many.
+const TOLD_AT_ONCE: usize = 100;
+
 /// The steps of a plan, by when they run.
 struct Phases<'a> {
     before: &'a [Step],
@@ -255,6 +258,9 @@ impl Work<'_, '_> {
                     Within::Own => self.untold.push(row),
                     Within::Open => self.applied.rows.push(row),
                 }
+                if within == Within::Own && self.untold.len() >= TOLD_AT_ONCE {
+                    self.tell().await?;
+                }
                 if ended == Ended::Ran && within == Within::Open {
                     self.group += 1;
                 }
@@ -263,6 +269,16 @@ impl Work<'_, '_> {
             }
             _ => Err(Failure::Internal("a step is not where it belongs".into())),
         }
+    }
+
+    /// Writes what stands into the audit.
+    async fn tell(&mut self) -> Result<(), Failure> {
+        // As durable as the changesets themselves: with the next commit that waits for the disk.
+        let rows = self.entry.audit(&self.untold);
+        let sql = format!("BEGIN; SET LOCAL synchronous_commit = off; {rows}COMMIT");
+        self.session.run(&sql).await.map_err(Failure::Ledger)?;
+        self.untold.clear();
+        Ok(())
     }
 
     async fn record(

@@ -309,21 +309,24 @@ impl Entry<'_> {
 
     /// The steps, as the audit tells them.
     pub fn audit(&self, rows: &[AuditRow]) -> String {
+        if rows.is_empty() {
+            return String::new();
+        }
         let row = |row: &AuditRow| {
-            format!(
-                "INSERT INTO execute_sql.audit (stack_id, logical_id, request_id, environment, \
-                 build_id, run_id, action, status, duration_ms, message) \
-                 VALUES ({}, {}, {}, {}, {}, '{}', {}, {});\n",
-                self.key(),
-                nullable(self.labels.environment.as_deref()),
-                nullable(self.labels.build_id.as_deref()),
-                nullable(self.labels.run_id.as_deref()),
-                literal(&row.action),
-                row.status,
-                row.duration_ms,
-                nullable(row.message.as_deref()),
-            )
+            let message = nullable(row.message.as_deref());
+            format!("({}, '{}', {}, {message})", literal(&row.action), row.status, row.duration_ms)
         };
-        rows.iter().map(row).collect()
+        let rows: Vec<_> = rows.iter().map(row).collect();
+        format!(
+            "INSERT INTO execute_sql.audit (stack_id, logical_id, request_id, environment, \
+             build_id, run_id, action, status, duration_ms, message) \
+             SELECT {}, {}, {}, {}, action, status, millis, message::text \
+             FROM (VALUES {}) AS step (action, status, millis, message);\n",
+            self.key(),
+            nullable(self.labels.environment.as_deref()),
+            nullable(self.labels.build_id.as_deref()),
+            nullable(self.labels.run_id.as_deref()),
+            rows.join(",\n"),
+        )
     }
 }
