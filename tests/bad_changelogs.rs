@@ -13,11 +13,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use support::http::Listener;
-use support::{
-    Bundle, Database, MASTER, MASTER_PASSWORD, MASTER_PASSWORD_MARK, Server, wait_until,
-};
+use support::{Bundle, Database, MASTER_PASSWORD_MARK, Server, command_line, wait_until};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_execute-sql");
 const HEAD: &str = "--liquibase formatted sql\n";
 const GOOD: &str = "--liquibase formatted sql\n--changeset ann:1\nCREATE TABLE t ();\n";
 /// A password that an author writes where it should not stand.
@@ -60,17 +57,8 @@ fn command(database: &Database, bundle: &Bundle, changelog: &Value) -> Command {
         None => json!({ "Changelog": changelog }),
     };
     bundle.write("properties.json", properties.to_string().as_bytes());
-    let server = Server::shared();
-    let mut command = Command::new(PROGRAM);
+    let mut command = command_line(database);
     command
-        .env_clear()
-        .env("PATH", std::env::var("PATH").unwrap())
-        .env("PGHOST", server.host())
-        .env("PGPORT", server.port().to_string())
-        .env("PGUSER", MASTER)
-        .env("PGPASSWORD", MASTER_PASSWORD)
-        .env("PGDATABASE", &database.name)
-        .env("PGSSLROOTCERT", server.ca_pem_path())
         .current_dir(bundle.path())
         .args(["apply", "--file", "properties.json"])
         .stdin(Stdio::null());

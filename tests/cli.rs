@@ -8,22 +8,13 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use support::{Database, MASTER, MASTER_PASSWORD, MASTER_PASSWORD_MARK, Server};
+use support::{Database, MASTER_PASSWORD_MARK, Server, command_line};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_execute-sql");
 
 /// The program over a fresh database, named by libpq's variables.
 fn on(database: &Database) -> Command {
-    let server = Server::shared();
-    let mut command = bare();
-    command
-        .env("PGHOST", server.host())
-        .env("PGPORT", server.port().to_string())
-        .env("PGUSER", MASTER)
-        .env("PGPASSWORD", MASTER_PASSWORD)
-        .env("PGDATABASE", &database.name)
-        .env("PGSSLROOTCERT", server.ca_pem_path());
-    command
+    command_line(database)
 }
 
 fn bare() -> Command {

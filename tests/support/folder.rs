@@ -52,17 +52,8 @@ impl Folder {
     pub fn command(&self, database: &Database, command: &str, changelog: &str) -> Command {
         let name = format!("{}.yaml", processes::unique());
         self.write(&name, &format!("Changelog: {changelog}\n"));
-        let server = Server::shared();
-        let mut program = Command::new(env!("CARGO_BIN_EXE_execute-sql"));
+        let mut program = command_line(database);
         program
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("PGHOST", server.host())
-            .env("PGPORT", server.port().to_string())
-            .env("PGUSER", MASTER)
-            .env("PGPASSWORD", MASTER_PASSWORD)
-            .env("PGDATABASE", &database.name)
-            .env("PGSSLROOTCERT", server.ca_pem_path())
             .current_dir("/")
             .args(["--format", "json", command, "--file"])
             .arg(self.0.join(name));
@@ -150,4 +141,20 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(&path, target).expect("copy a changelog");
         }
     }
+}
+
+/// The command line over a database, which libpq's variables name.
+pub fn command_line(database: &Database) -> Command {
+    let server = Server::shared();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_execute-sql"));
+    program
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PGHOST", server.host())
+        .env("PGPORT", server.port().to_string())
+        .env("PGUSER", MASTER)
+        .env("PGPASSWORD", MASTER_PASSWORD)
+        .env("PGDATABASE", &database.name)
+        .env("PGSSLROOTCERT", server.ca_pem_path());
+    program
 }

@@ -34,7 +34,7 @@ pub mod tls;
 pub use bundle::Bundle;
 pub use client::{Client, Running};
 pub use cloudformation::{Behaviour, Receiver, Recorded};
-pub use folder::Folder;
+pub use folder::{Folder, command_line};
 pub use lambda::{FUNCTION_ARN, Function, FunctionOptions, Invocation, Pending};
 pub use liquibase::Liquibase;
 pub use postgres::{

@@ -11,15 +11,7 @@ use crate::sql::literal;
 
 /// `addDefaultValue`.
 pub fn add(given: &Given) -> Result<Vec<String>, ChangelogError> {
-    const FIELDS: [&str; 6] = [
-        "defaultValue",
-        "defaultValueBoolean",
-        "defaultValueNumeric",
-        "defaultValueDate",
-        "defaultValueComputed",
-        "defaultValueSequenceNext",
-    ];
-    let mut there = FIELDS.into_iter().filter(|field| given.value(field).is_some());
+    let mut there = value::DEFAULTS.into_iter().filter(|field| given.value(field).is_some());
     let (field, more) = (there.next(), there.next());
     let Some(field) = field else {
         return Err(given.error("`addDefaultValue` has no default value"));

@@ -24,7 +24,8 @@ pub const VALUES: [&str; 9] = [
     "valueSequenceCurrent",
 ];
 
-const DEFAULTS: [&str; 6] = [
+/// The attributes that say a default value.
+pub const DEFAULTS: [&str; 6] = [
     "defaultValue",
     "defaultValueBoolean",
     "defaultValueNumeric",
