@@ -245,6 +245,7 @@ fn what_cannot_be_run_rightly_is_refused_with_the_way_out() {
         ("SET standard_conforming_strings = off; SELECT 1;", "`standard_conforming_strings` off"),
         ("SET TRANSACTION READ ONLY; SELECT 1;", "must not make its transaction read only"),
         ("COPY (SELECT 1) TO STDOUT;", "copies to the client"),
+        ("SELECT ${nope};", "Nothing stands for `${nope}`; give it in `Parameters`"),
     ] {
         let text = format!("--liquibase formatted sql\n--changeset ann:1\n{sql}\n");
         let bundle = Bundle::of(&[("a.sql", &text)]);

@@ -17,6 +17,8 @@ pub struct ChangesetError {
     /// What went wrong.
     #[source]
     pub cause: Cause,
+    /// The first `${name}` in its text that nothing stands for.
+    pub undefined: Option<String>,
     /// How many changesets of this run stand.
     pub stand: usize,
     /// How many statements of the changeset itself stand, if it runs outside of a transaction.
@@ -67,6 +69,7 @@ impl ChangesetError {
             changeset: changeset.identity.to_string(),
             at: at.unwrap_or_else(|| changeset.place.to_string()),
             cause: cause.into(),
+            undefined: changeset.content().as_deref().and_then(undefined),
             stand: 0,
             statements: 0,
         }
@@ -102,6 +105,12 @@ impl ChangesetError {
             Cause::Sql(error) if error.sqlstate.as_deref() == Some("25006") => {
                 "A changeset must not make its transaction read only; its row is written in it."
             }
+            Cause::Sql(SqlError { sqlstate: Some(state), .. })
+                if state == "42601" && self.undefined.is_some() =>
+            {
+                let name = self.undefined.as_deref().unwrap_or_default();
+                return Some(format!("Nothing stands for `{name}`; give it in `Parameters`."));
+            }
             Cause::Sql(error) => return error.hint(),
             Cause::Text(_, hint) => return hint.map(str::to_owned),
             Cause::OldStrings => "Leave that out, and write strings with backslashes as E'...'.",
@@ -117,4 +126,10 @@ impl ChangesetError {
         };
         Some(hint.to_owned())
     }
+}
+
+fn undefined(text: &str) -> Option<String> {
+    let start = text.find("${")?;
+    let end = text[start..].find('}')? + start;
+    Some(text[start..=end].to_owned())
 }
