@@ -3,6 +3,8 @@
 //! The same value comes from a CloudFormation request, a plain invocation and
 //! the command line's file. It holds no secret, only the name of one.
 
+pub mod tenant;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -21,6 +23,10 @@ pub struct Desired {
     pub changelog: Option<Changelog>,
     /// How many transactions its changesets take.
     pub transaction_mode: TransactionMode,
+    /// The tenants, no name of theirs twice, in the order of the template.
+    pub tenants: Vec<tenant::Tenant>,
+    /// On how many tenants is worked at once, at most.
+    pub tenant_connections: u32,
     /// Statements for the moment of creation.
     pub on_create: Vec<String>,
     /// Statements for each later change of the properties.
@@ -215,6 +221,7 @@ impl Desired {
     pub fn acts_on_delete(&self) -> bool {
         let drops = self.on_delete.policy == Policy::Drop
             || self.extensions.iter().any(|it| it.on_delete == Some(Policy::Drop));
-        self.mode == Mode::Apply && (drops || !self.on_delete.sql.is_empty())
+        let leave = self.tenants.iter().any(|it| it.on_remove.policy != tenant::Leaving::Retain);
+        self.mode == Mode::Apply && (drops || leave || !self.on_delete.sql.is_empty())
     }
 }

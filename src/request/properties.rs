@@ -153,6 +153,8 @@ impl Reader<'_> {
             extensions: extensions::read(self.properties, &mut self.errors),
             changelog: self.changelog(),
             transaction_mode: transaction_mode.unwrap_or_default(),
+            tenants: Vec::new(),
+            tenant_connections: 8,
             on_create: self.property("OnCreate", statements).unwrap_or_default(),
             on_update: self.property("OnUpdate", statements).unwrap_or_default(),
             on_delete: self.property("OnDelete", on_delete).unwrap_or_default(),
