@@ -61,6 +61,9 @@ pub struct SessionOptions {
     pub statement_timeout: Duration,
     /// Whether the server refuses all writes.
     pub read_only: bool,
+    /// `search_path` as PostgreSQL reads it, names in quotes where they need them; `None` is what
+    /// the server has for the role and the database. `RESET` goes back to it.
+    pub search_path: Option<String>,
 }
 
 impl SessionOptions {
@@ -70,16 +73,31 @@ impl SessionOptions {
     /// a function that was killed must not hold its locks until the statement ends.
     fn startup(&self, checks_client: bool) -> String {
         let check = if checks_client { "-c client_connection_check_interval=2000 " } else { "" };
+        let path = self.search_path.as_deref();
+        let path = path.map(|it| format!(" -c search_path={}", escaped(it))).unwrap_or_default();
         format!(
             "{check}-c lock_timeout={} -c statement_timeout={} \
              -c idle_in_transaction_session_timeout=60000 \
              -c default_transaction_read_only={} -c standard_conforming_strings=on \
-             -c client_min_messages=notice",
+             -c client_min_messages=notice{path}",
             self.lock_timeout.as_millis(),
             self.statement_timeout.as_millis().max(1),
             if self.read_only { "on" } else { "off" },
         )
     }
+}
+
+/// A value within the startup packet's `options`, where spaces divide and a backslash protects.
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for character in value.chars() {
+        // As C's `isspace` has it.
+        if matches!(character, ' ' | '\t'..='\r' | '\\') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    text
 }
 
 /// Tries once.
