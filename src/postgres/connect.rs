@@ -64,7 +64,14 @@ pub struct SessionOptions {
     /// `search_path` as PostgreSQL reads it, names in quotes where they need them; `None` is what
     /// the server has for the role and the database. `RESET` goes back to it.
     pub search_path: Option<String>,
+    /// Whether settings that somebody else gave the database or the role are kept out: the owner
+    /// of a database decides on settings of everybody who connects to it.
+    pub guarded: bool,
 }
+
+/// What could make a session other than it seems, or impossible.
+const GUARDS: &str = " -c role=none -c local_preload_libraries= -c row_security=on \
+    -c password_encryption=scram-sha-256 -c check_function_bodies=on -c synchronous_commit=on";
 
 impl SessionOptions {
     /// As the startup packet's `options`, so that no statement ever runs without them.
@@ -75,11 +82,12 @@ impl SessionOptions {
         let check = if checks_client { "-c client_connection_check_interval=2000 " } else { "" };
         let path = self.search_path.as_deref();
         let path = path.map(|it| format!(" -c search_path={}", escaped(it))).unwrap_or_default();
+        let guards = if self.guarded { GUARDS } else { "" };
         format!(
             "{check}-c lock_timeout={} -c statement_timeout={} \
              -c idle_in_transaction_session_timeout=60000 \
              -c default_transaction_read_only={} -c standard_conforming_strings=on \
-             -c client_min_messages=notice{path}",
+             -c client_min_messages=notice{path}{guards}",
             self.lock_timeout.as_millis(),
             self.statement_timeout.as_millis().max(1),
             if self.read_only { "on" } else { "off" },
