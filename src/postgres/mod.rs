@@ -8,6 +8,7 @@
 mod connect;
 mod fault;
 pub mod iam;
+pub mod scram;
 mod session;
 
 pub use crate::trust::Connectors;
