@@ -4,6 +4,7 @@
 //! commit travel in one round trip. Reading is [`inspect`](crate::inspect)'s.
 
 mod changeset;
+mod tenant;
 
 pub use changeset::Progress;
 
