@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
-use tokio_postgres::config::SslMode as DriverSslMode;
+use tokio_postgres::config::{ChannelBinding, SslMode as DriverSslMode};
 use tokio_postgres::{Config, NoTls};
 
 use super::fault::ConnectError;
@@ -108,13 +108,42 @@ fn escaped(value: &str) -> String {
     text
 }
 
+/// What few sessions need.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extra<'a> {
+    /// Settings with values that may be in no statement, for the server writes those down. They
+    /// travel in the startup packet, which it does not.
+    pub settings: &'a [(&'a str, &'a SecretString)],
+    /// Whether the server must prove that it knows the password, on this very TLS channel: for a
+    /// host that is not known to be the right one, which could ask for the password as it is.
+    pub bound: bool,
+}
+
+impl Extra<'_> {
+    fn startup(&self, options: &str) -> String {
+        self.settings.iter().fold(options.to_owned(), |text, (name, value)| {
+            text + " -c " + name + "=" + &escaped(value.expose_secret())
+        })
+    }
+}
+
 /// Tries once.
 pub async fn connect(
     endpoint: &Endpoint,
     options: &SessionOptions,
     connectors: &Connectors,
 ) -> Result<Session, ConnectError> {
-    let tried = timeout(endpoint.limit, tries(endpoint, options, connectors)).await;
+    connect_with(endpoint, options, connectors, Extra::default()).await
+}
+
+/// The same, with more.
+pub async fn connect_with(
+    endpoint: &Endpoint,
+    options: &SessionOptions,
+    connectors: &Connectors,
+    extra: Extra<'_>,
+) -> Result<Session, ConnectError> {
+    let tried = timeout(endpoint.limit, tries(endpoint, options, connectors, extra)).await;
     tried.unwrap_or_else(|_| Err(ConnectError::Timeout(endpoint.place(), endpoint.limit)))
 }
 
@@ -123,13 +152,22 @@ async fn tries(
     endpoint: &Endpoint,
     options: &SessionOptions,
     connectors: &Connectors,
+    extra: Extra<'_>,
 ) -> Result<Session, ConnectError> {
     const UNKNOWN_SETTING: &str = "42704";
-    match attempt(endpoint, &options.startup(true), options, connectors).await {
+    let config = |checks_client| {
+        let mut config =
+            config(endpoint, &extra.startup(&options.startup(checks_client)), options);
+        if extra.bound {
+            config.channel_binding(ChannelBinding::Require);
+        }
+        config
+    };
+    match attempt(endpoint, config(true), connectors).await {
         Err(ConnectError::Refused(_, error))
             if error.sqlstate.as_deref() == Some(UNKNOWN_SETTING) =>
         {
-            attempt(endpoint, &options.startup(false), options, connectors).await
+            attempt(endpoint, config(false), connectors).await
         }
         other => other,
     }
@@ -137,11 +175,9 @@ async fn tries(
 
 async fn attempt(
     endpoint: &Endpoint,
-    startup: &str,
-    options: &SessionOptions,
+    mut config: Config,
     connectors: &Connectors,
 ) -> Result<Session, ConnectError> {
-    let mut config = config(endpoint, startup, options);
     if endpoint.is_socket() {
         config.host_path(&endpoint.host).ssl_mode(DriverSslMode::Disable);
         return plain(endpoint, &config).await;

@@ -12,6 +12,6 @@ pub mod scram;
 mod session;
 
 pub use crate::trust::Connectors;
-pub use connect::{Endpoint, SessionOptions, connect};
+pub use connect::{Endpoint, Extra, SessionOptions, connect, connect_with};
 pub use fault::{ConnectError, SqlError};
 pub use session::{Row, Session};
