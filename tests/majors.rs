@@ -255,9 +255,9 @@ fn what_somebody_else_made_is_out_of_reach_and_a_revoke_says_nothing() {
         let acl = "SELECT string_agg(datname || coalesce(datacl::text, '-'), ' ' ORDER BY oid) \
                    FROM pg_database WHERE datname IN ('foreign_db', 'rdsadmin', 'template0')";
         let before = place.server.admin("postgres").value(acl);
-        for database in ["foreign_db", "rdsadmin", "template0"] {
+        for _database in ["foreign_db", "rdsadmin", "template0"] {
             // A member of the owner has its rights.
-            master.exec("RESET ROLE; REVOKE foreign_role FROM CURRENT_USER") // on 15 it became one
+            master.exec("RESET ROLE; REVOKE foreign_role FROM CURRENT_USER"); // on 15 it became one
         }
         for database in ["foreign_db", "rdsadmin", "template0"] {
             master.exec(&format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC"));
