@@ -6,6 +6,7 @@
 //! and the memory of it are one.
 
 pub mod changesets;
+pub mod tenants;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -169,8 +170,10 @@ async fn carry_out(session: &Session, step: &Step) -> Result<Option<Left>, SqlEr
         }
         Step::RecordChecksums { .. }
         | Step::RecordChangesets { .. }
-        | Step::RunChangeset { .. } => {
-            return Err(SqlError::unexpected("a changeset is no step of a transaction".into()));
+        | Step::RunChangeset { .. }
+        | Step::CloseDatabase { .. }
+        | Step::Tenant { .. } => {
+            return Err(SqlError::unexpected("this is no step of this transaction".into()));
         }
         Step::DropExtension { name, oid } => {
             let look = format!(

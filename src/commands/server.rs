@@ -40,6 +40,7 @@ pub fn given(url: Option<&str>) -> Result<Option<Given>> {
             database: variable("PGDATABASE").or_else(|| user.clone()),
             username: user,
             password: variable("PGPASSWORD").map(SecretString::from),
+            ..Login::default()
         },
         ssl_mode: variable("PGSSLMODE").map(|it| ssl_mode(&it)).transpose()?,
         ssl_root_cert: variable("PGSSLROOTCERT"),
@@ -68,6 +69,7 @@ fn from_url(text: &str) -> Result<Given> {
             password: url.password().map(decoded).transpose()?.map(SecretString::from),
             database: Some(decoded(url.path().trim_start_matches('/'))?)
                 .filter(|it| !it.is_empty()),
+            ..Login::default()
         },
         ssl_mode: None,
         ssl_root_cert: None,

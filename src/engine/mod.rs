@@ -152,6 +152,7 @@ impl Task<'_> {
             statement_timeout: self.budget.statement_timeout(),
             read_only,
             search_path: self.search_path.clone(),
+            guarded: false,
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod changeset;
 mod schema;
+mod tenant;
 
 pub use changeset::Progress;
 pub use schema::{DEFAULT, default_schema, schema};

@@ -81,6 +81,24 @@ CREATE TABLE IF NOT EXISTS execute_sql.changeset (
     PRIMARY KEY (history, path, author, id)
 );
 
+-- What each resource has for its tenants. A name has one holder in a cluster's ledger.
+CREATE TABLE IF NOT EXISTS execute_sql.tenant (
+    stack_id    text NOT NULL,
+    logical_id  text NOT NULL,
+    physical_id text NOT NULL,
+    tenant      text NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('database', 'schema', 'role', 'secret')),
+    name        text NOT NULL, -- of a secret: its ARN
+    oid         oid,           -- null: being made, or a secret
+    mark        integer,       -- the connection limit by which a database that is being made is known
+    origin      text NOT NULL CHECK (origin IN ('created', 'adopted')),
+    policy      text NOT NULL CHECK (policy IN ('Retain', 'Disable', 'Drop')), -- OnRemove
+    force       boolean NOT NULL,
+    released    boolean NOT NULL DEFAULT false, -- its resource has let it go, and it stays
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (kind, name)
+);
+
 -- One row per step.
 CREATE TABLE IF NOT EXISTS execute_sql.audit (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -11,6 +11,7 @@ mod extensions;
 pub mod ownership;
 mod pending;
 mod postgis;
+pub mod tenants;
 pub mod version;
 
 use std::fmt;
@@ -120,6 +121,21 @@ pub enum Step {
         /// The text; shown without verifiers.
         #[serde(serialize_with = "shown")]
         sql: String,
+    },
+    /// CONNECT is taken from PUBLIC, and kept for the roles that get in by nothing else.
+    CloseDatabase {
+        /// The database.
+        name: Identifier,
+        /// The roles.
+        keep: Vec<Identifier>,
+    },
+    /// A change for one tenant.
+    Tenant {
+        /// The tenant.
+        tenant: String,
+        /// The change.
+        #[serde(flatten)]
+        change: Box<tenants::Change>,
     },
     /// `DROP EXTENSION`, without `CASCADE`: what something depends on stays.
     DropExtension {
@@ -247,6 +263,17 @@ impl fmt::Display for Step {
             }
             Self::RunSql { moment, number, sql } => {
                 write!(f, "! {moment:?} statement {number}: {}", first_line(sql))
+            }
+            Self::CloseDatabase { name, keep } => {
+                write!(f, "~ database {name}: CONNECT is taken from PUBLIC")?;
+                let keep: Vec<_> = keep.iter().map(Identifier::as_str).collect();
+                if keep.is_empty() { Ok(()) } else { write!(f, ", kept for {}", keep.join(", ")) }
+            }
+            Self::Tenant { tenant, change } => {
+                // The sign stays in front.
+                let change = change.to_string();
+                let (sign, rest) = change.split_at(change.find(' ').unwrap_or_default());
+                write!(f, "{sign} tenant {tenant}:{rest}")
             }
             Self::DropExtension { name, .. } => write!(f, "- extension {name}"),
             Self::DropSchema { name, .. } => write!(f, "- schema {name}"),

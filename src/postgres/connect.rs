@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
-use tokio_postgres::config::SslMode as DriverSslMode;
+use tokio_postgres::config::{ChannelBinding, SslMode as DriverSslMode};
 use tokio_postgres::{Config, NoTls};
 
 use super::fault::ConnectError;
@@ -64,7 +64,14 @@ pub struct SessionOptions {
     /// `search_path` as PostgreSQL reads it, names in quotes where they need them; `None` is what
     /// the server has for the role and the database. `RESET` goes back to it.
     pub search_path: Option<String>,
+    /// Whether settings that somebody else gave the database or the role are kept out: the owner
+    /// of a database decides on settings of everybody who connects to it.
+    pub guarded: bool,
 }
+
+/// What could make a session other than it seems, or impossible.
+const GUARDS: &str = " -c role=none -c local_preload_libraries= -c row_security=on \
+    -c password_encryption=scram-sha-256 -c check_function_bodies=on -c synchronous_commit=on";
 
 impl SessionOptions {
     /// As the startup packet's `options`, so that no statement ever runs without them.
@@ -75,11 +82,12 @@ impl SessionOptions {
         let check = if checks_client { "-c client_connection_check_interval=2000 " } else { "" };
         let path = self.search_path.as_deref();
         let path = path.map(|it| format!(" -c search_path={}", escaped(it))).unwrap_or_default();
+        let guards = if self.guarded { GUARDS } else { "" };
         format!(
             "{check}-c lock_timeout={} -c statement_timeout={} \
              -c idle_in_transaction_session_timeout=60000 \
              -c default_transaction_read_only={} -c standard_conforming_strings=on \
-             -c client_min_messages=notice{path}",
+             -c client_min_messages=notice{path}{guards}",
             self.lock_timeout.as_millis(),
             self.statement_timeout.as_millis().max(1),
             if self.read_only { "on" } else { "off" },
@@ -100,13 +108,42 @@ fn escaped(value: &str) -> String {
     text
 }
 
+/// What few sessions need.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extra<'a> {
+    /// Settings with values that may be in no statement, for the server writes those down. They
+    /// travel in the startup packet, which it does not.
+    pub settings: &'a [(&'a str, &'a SecretString)],
+    /// Whether the server must prove that it knows the password, on this very TLS channel: for a
+    /// host that is not known to be the right one, which could ask for the password as it is.
+    pub bound: bool,
+}
+
+impl Extra<'_> {
+    fn startup(&self, options: &str) -> String {
+        self.settings.iter().fold(options.to_owned(), |text, (name, value)| {
+            text + " -c " + name + "=" + &escaped(value.expose_secret())
+        })
+    }
+}
+
 /// Tries once.
 pub async fn connect(
     endpoint: &Endpoint,
     options: &SessionOptions,
     connectors: &Connectors,
 ) -> Result<Session, ConnectError> {
-    let tried = timeout(endpoint.limit, tries(endpoint, options, connectors)).await;
+    connect_with(endpoint, options, connectors, Extra::default()).await
+}
+
+/// The same, with more.
+pub async fn connect_with(
+    endpoint: &Endpoint,
+    options: &SessionOptions,
+    connectors: &Connectors,
+    extra: Extra<'_>,
+) -> Result<Session, ConnectError> {
+    let tried = timeout(endpoint.limit, tries(endpoint, options, connectors, extra)).await;
     tried.unwrap_or_else(|_| Err(ConnectError::Timeout(endpoint.place(), endpoint.limit)))
 }
 
@@ -115,13 +152,22 @@ async fn tries(
     endpoint: &Endpoint,
     options: &SessionOptions,
     connectors: &Connectors,
+    extra: Extra<'_>,
 ) -> Result<Session, ConnectError> {
     const UNKNOWN_SETTING: &str = "42704";
-    match attempt(endpoint, &options.startup(true), options, connectors).await {
+    let config = |checks_client| {
+        let mut config =
+            config(endpoint, &extra.startup(&options.startup(checks_client)), options);
+        if extra.bound {
+            config.channel_binding(ChannelBinding::Require);
+        }
+        config
+    };
+    match attempt(endpoint, config(true), connectors).await {
         Err(ConnectError::Refused(_, error))
             if error.sqlstate.as_deref() == Some(UNKNOWN_SETTING) =>
         {
-            attempt(endpoint, &options.startup(false), options, connectors).await
+            attempt(endpoint, config(false), connectors).await
         }
         other => other,
     }
@@ -129,11 +175,9 @@ async fn tries(
 
 async fn attempt(
     endpoint: &Endpoint,
-    startup: &str,
-    options: &SessionOptions,
+    mut config: Config,
     connectors: &Connectors,
 ) -> Result<Session, ConnectError> {
-    let mut config = config(endpoint, startup, options);
     if endpoint.is_socket() {
         config.host_path(&endpoint.host).ssl_mode(DriverSslMode::Disable);
         return plain(endpoint, &config).await;

@@ -28,6 +28,9 @@ pub struct SqlError {
     pub position: Option<u32>,
     /// How many statements of the same message had ended before.
     pub completed: usize,
+    /// The function of the server's own that said it. Some SQLSTATEs mean two things, and the text
+    /// is in the server's language.
+    pub routine: Option<String>,
 }
 
 impl SqlError {
@@ -49,6 +52,7 @@ impl SqlError {
             server_hint: None,
             position: None,
             completed: 0,
+            routine: None,
         }
     }
 
@@ -95,6 +99,7 @@ impl From<&tokio_postgres::Error> for SqlError {
                     _ => None,
                 },
                 completed: 0,
+                routine: db.routine().map(str::to_owned),
             },
             // A protocol that is not understood stays so; only a dead connection can be made anew.
             None if !error.is_closed()
@@ -111,6 +116,7 @@ impl From<&tokio_postgres::Error> for SqlError {
                     server_hint: None,
                     position: None,
                     completed: 0,
+                    routine: None,
                 }
             }
             None => Self {
@@ -121,6 +127,7 @@ impl From<&tokio_postgres::Error> for SqlError {
                 server_hint: None,
                 position: None,
                 completed: 0,
+                routine: None,
             },
         }
     }
@@ -179,6 +186,21 @@ impl ConnectError {
     /// Whether the server refused the password.
     pub fn is_wrong_password(&self) -> bool {
         matches!(self, Self::Refused(_, error) if error.sqlstate.as_deref() == Some("28P01"))
+    }
+
+    /// Whether the server refused after it had found the password right: the role or the database
+    /// is full, closed to the role, or not there.
+    ///
+    /// 53300 alone does not tell: a server without a free slot refuses before it asks for the
+    /// password. These are the functions that run after it (`postinit.c`, `miscinit.c`).
+    pub fn proves_password(&self) -> bool {
+        const AFTER: [&str; 3] = ["InitializeSessionUserId", "CheckMyDatabase", "InitPostgres"];
+        let Self::Refused(_, error) = self else { return false };
+        match error.sqlstate.as_deref() {
+            Some("3D000" | "42501" | "55000") => true,
+            Some("53300") => error.routine.as_deref().is_some_and(|it| AFTER.contains(&it)),
+            _ => false,
+        }
     }
 
     /// What to do about it.
@@ -287,6 +309,7 @@ mod tests {
             server_hint: None,
             position: None,
             completed: 0,
+            routine: None,
         }
     }
 

@@ -8,9 +8,10 @@
 mod connect;
 mod fault;
 pub mod iam;
+pub mod scram;
 mod session;
 
 pub use crate::trust::Connectors;
-pub use connect::{Endpoint, SessionOptions, connect};
+pub use connect::{Endpoint, Extra, SessionOptions, connect, connect_with};
 pub use fault::{ConnectError, SqlError};
 pub use session::{Row, Session};

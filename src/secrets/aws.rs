@@ -2,18 +2,25 @@
 //!
 //! The version stage is always named: a stand-in that leaves it out gives an old
 //! value, and a reader should not depend on a default. Values are not cached: a
-//! password may rotate between two requests.
+//! password may rotate between two requests. Where one code of the service's has
+//! several meanings, the secret is described and its state tells which it is.
 
-use aws_sdk_secretsmanager::Client;
+mod again;
+mod explained;
+mod read;
+mod stages;
+mod write;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::retry::RetryConfig;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
+use super::{Answering, Described, NewSecret, Put, RotationRule, SecretStore, Which};
 use crate::aws::Aws;
-
-use super::{Reading, SecretError, SecretStore};
 
 /// Secrets Manager, by the SDK; its client is made with the first request.
 pub struct SecretsManager {
@@ -27,72 +34,59 @@ impl SecretsManager {
         Self { aws, client: OnceCell::new() }
     }
 
-    async fn read(&self, id: &str) -> Result<SecretString, SecretError> {
-        let client =
-            self.client.get_or_init(|| async { Client::new(self.aws.config().await) }).await;
-        let request = client.get_secret_value().secret_id(id).version_stage("AWSCURRENT");
-        let output = request.send().await.map_err(|error| explained(id, &error))?;
-        match output.secret_string {
-            Some(text) => Ok(text.into()),
-            None => Err(SecretError::Binary(id.to_owned())),
-        }
+    async fn client(&self) -> &Client {
+        let make = || async {
+            let config = aws_sdk_secretsmanager::config::Builder::from(self.aws.config().await);
+            Client::from_conf(config.retry_config(RetryConfig::disabled()).build())
+        };
+        self.client.get_or_init(make).await
     }
 }
 
 impl SecretStore for SecretsManager {
-    fn current<'a>(&'a self, id: &'a str) -> Reading<'a> {
-        Box::pin(self.read(id))
+    fn current<'a>(&'a self, id: &'a str) -> Answering<'a, SecretString> {
+        Box::pin(self.current_text(id))
     }
-}
 
-/// Errors are told apart by code. The SDK's own text may repeat the whole
-/// response, so only codes and messages of known shape are used.
-fn explained<E, R>(id: &str, error: &SdkError<E, R>) -> SecretError
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
-{
-    let code = error.code().unwrap_or_default();
-    let id = id.to_owned();
-    let why = |text: String| {
-        let text = if text.is_empty() { "no answer".to_owned() } else { text };
-        text.chars().take(200).collect::<String>()
-    };
-    match (error, code) {
-        (_, "ResourceNotFoundException") => SecretError::NotFound(id),
-        (_, "AccessDeniedException" | "AccessDenied" | "UnrecognizedClientException") => {
-            SecretError::Denied(id)
-        }
-        (_, "DecryptionFailure" | "KMSAccessDeniedException") => SecretError::Denied(id),
-        // A secret that waits for its deletion is the one state in which it cannot be read.
-        (_, "InvalidRequestException") => SecretError::Deleted(id),
-        (SdkError::TimeoutError(_), _) => SecretError::Unavailable {
-            id,
-            why: "Secrets Manager did not answer in time".into(),
-            heals: true,
-        },
-        (SdkError::DispatchFailure(failure), _) => {
-            let heals = failure.is_io() || failure.is_timeout();
-            let source = failure.as_connector_error().and_then(std::error::Error::source);
-            let why = why(source.map(innermost).unwrap_or_default());
-            SecretError::Unavailable { id, why, heals }
-        }
-        (SdkError::ConstructionFailure(_), _) => SecretError::Unavailable {
-            id,
-            why: "the request could not be made; are region and credentials set?".into(),
-            heals: false,
-        },
-        (_, code) => {
-            let throttled = ["ThrottlingException", "InternalServiceError", "InternalFailure"];
-            SecretError::Unavailable {
-                id,
-                why: why(code.to_owned()),
-                heals: throttled.contains(&code),
-            }
-        }
+    fn version<'a>(&'a self, id: &'a str, which: Which<'a>) -> Answering<'a, Option<SecretString>> {
+        Box::pin(self.version_text(id, which))
     }
-}
 
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    crate::trust::causes(error).last().map(ToString::to_string).unwrap_or_default()
+    fn describe<'a>(&'a self, id: &'a str) -> Answering<'a, Option<Described>> {
+        Box::pin(self.described(id))
+    }
+
+    fn create<'a>(&'a self, new: &'a NewSecret) -> Answering<'a, String> {
+        Box::pin(self.made(new))
+    }
+
+    fn put<'a>(&'a self, id: &'a str, put: Put<'a>) -> Answering<'a, ()> {
+        Box::pin(self.written(id, put))
+    }
+
+    fn restore<'a>(&'a self, id: &'a str) -> Answering<'a, ()> {
+        Box::pin(self.restored(id))
+    }
+
+    fn tag<'a>(&'a self, id: &'a str, tags: &'a BTreeMap<String, String>) -> Answering<'a, ()> {
+        Box::pin(self.tagged(id, tags))
+    }
+
+    fn move_stage<'a>(
+        &'a self,
+        id: &'a str,
+        stage: &'a str,
+        to: Option<&'a str>,
+        from: Option<&'a str>,
+    ) -> Answering<'a, ()> {
+        Box::pin(self.moved(id, stage, to, from))
+    }
+
+    fn set_up_rotation<'a>(&'a self, id: &'a str, rotation: &'a RotationRule) -> Answering<'a, ()> {
+        Box::pin(self.rotating(id, rotation))
+    }
+
+    fn delete<'a>(&'a self, id: &'a str, days: u8) -> Answering<'a, ()> {
+        Box::pin(self.removed(id, days))
+    }
 }

@@ -81,7 +81,7 @@ impl Connector {
 fn connector_error(error: reqwest::Error) -> ConnectorError {
     if error.is_timeout() {
         ConnectorError::timeout(error.into())
-    } else if error.is_connect() || error.is_request() || error.is_body() {
+    } else if error.is_connect() || error.is_request() || error.is_body() || error.is_decode() {
         ConnectorError::io(error.into())
     } else {
         ConnectorError::other(error.into(), None)

@@ -20,6 +20,10 @@ pub struct Login {
     pub password: Option<SecretString>,
     /// The database.
     pub database: Option<String>,
+    /// The kind of server, as the secret writes it.
+    pub engine: Option<String>,
+    /// The secret of the role that may change this one (`masterarn`).
+    pub master_arn: Option<String>,
 }
 
 /// Why a text is no login; none of these repeats the text.
@@ -45,7 +49,8 @@ impl Login {
         let Ok(Value::Object(map)) = serde_json::from_str(text) else {
             return Err(LoginError::NotAnObject);
         };
-        if let Some(engine) = string(&map, "engine")? {
+        let engine = string(&map, "engine")?;
+        if let Some(engine) = &engine {
             if !engine.to_lowercase().contains("postgres") {
                 return Err(LoginError::OtherEngine(engine.chars().take(40).collect()));
             }
@@ -56,8 +61,21 @@ impl Login {
             username: string(&map, "username")?,
             password: string(&map, "password")?.map(SecretString::from),
             database: string(&map, "dbname")?,
+            engine,
+            master_arn: string(&map, "masterarn")?,
         })
     }
+}
+
+/// The text of a secret with these keys changed and every other key kept; a null changes nothing.
+pub fn with(text: &str, changes: &[(&str, Value)]) -> Result<SecretString, LoginError> {
+    let Ok(Value::Object(mut map)) = serde_json::from_str(text) else {
+        return Err(LoginError::NotAnObject);
+    };
+    for (key, value) in changes.iter().filter(|(_, value)| !value.is_null()) {
+        map.insert((*key).to_owned(), value.clone());
+    }
+    Ok(Value::Object(map).to_string().into())
 }
 
 fn string(map: &Map<String, Value>, key: &'static str) -> Result<Option<String>, LoginError> {
@@ -106,5 +124,28 @@ mod tests {
         assert_eq!(error(r#"{"port":"hunter2"}"#), "has a `port` that is no port number");
         assert_eq!(error(r#"{"password":{"x":"hunter2"}}"#), "has a `password` that is no text");
         assert!(error(r#"{"engine":"mysql"}"#).contains("for engine `mysql`"));
+    }
+
+    #[test]
+    fn a_changed_secret_keeps_what_it_does_not_know() {
+        use secrecy::ExposeSecret;
+        use serde_json::json;
+        let text = r#"{"ssl":true,"password":"old","port":"5432","own":{"a":[1]}}"#;
+        let changes = [("password", json!("new")), ("host", json!("h")), ("port", Value::Null)];
+        let written = with(text, &changes).unwrap();
+        let read: Value = serde_json::from_str(written.expose_secret()).unwrap();
+        let wanted =
+            json!({"ssl": true, "password": "new", "port": "5432", "own": {"a": [1]}, "host": "h"});
+        assert_eq!(read, wanted);
+        assert_eq!(with("hunter2", &changes).unwrap_err(), LoginError::NotAnObject);
+    }
+
+    #[test]
+    fn a_secret_tells_its_engine_and_its_master() {
+        let login = Login::read(r#"{"engine":"postgres","masterarn":"arn:x"}"#).unwrap();
+        assert_eq!(
+            (login.engine.as_deref(), login.master_arn.as_deref()),
+            (Some("postgres"), Some("arn:x"))
+        );
     }
 }

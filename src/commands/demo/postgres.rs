@@ -243,6 +243,7 @@ fn options() -> SessionOptions {
         statement_timeout: Duration::from_secs(30),
         read_only: false,
         search_path: None,
+        guarded: false,
     }
 }
 

@@ -1,0 +1,87 @@
+//! What the ledger remembers of tenants, as statements.
+//!
+//! One row for each database, schema, role and secret; a name can have one holder
+//! only, so that nobody takes over what another resource made. A database cannot
+//! be made in a transaction: its row is written before with a `mark`, a random
+//! connection limit that it is made with, and is known by that after a crash.
+
+use super::Entry;
+use crate::desired::tenant::{OnRemove, Tenant};
+use crate::observed::tenant::HeldKind;
+use crate::sql::{literal, text_array};
+
+impl Entry<'_> {
+    /// This resource has the object from now on. `oid` is SQL that gives its OID, or `NULL`.
+    pub fn holds(
+        &self,
+        tenant: &Tenant,
+        (kind, name, oid): (HeldKind, &str, &str),
+        created: bool,
+        mark: Option<i32>,
+    ) -> String {
+        let OnRemove { policy, force } = tenant.on_remove;
+        format!(
+            "INSERT INTO execute_sql.tenant AS it (stack_id, logical_id, physical_id, tenant, kind, name, \
+             oid, mark, origin, policy, force) VALUES ({}, {}, {}, {}, '{}', {}, {oid}, {}, '{}', '{}', {force}) \
+             ON CONFLICT (kind, name) DO UPDATE SET stack_id = EXCLUDED.stack_id, \
+             logical_id = EXCLUDED.logical_id, physical_id = EXCLUDED.physical_id, \
+             tenant = EXCLUDED.tenant, oid = EXCLUDED.oid, mark = EXCLUDED.mark, \
+             origin = CASE WHEN it.oid IS NOT DISTINCT FROM EXCLUDED.oid \
+             AND (it.stack_id, it.logical_id) = (EXCLUDED.stack_id, EXCLUDED.logical_id) \
+             THEN it.origin ELSE EXCLUDED.origin END, policy = EXCLUDED.policy, \
+             force = EXCLUDED.force, released = false;\n",
+            literal(self.stack_id),
+            literal(self.logical_id),
+            literal(self.physical_id),
+            literal(&tenant.name),
+            kind.as_str(),
+            literal(name),
+            mark.map_or("NULL".into(), |it| it.to_string()),
+            if created { "created" } else { "adopted" },
+            policy.as_str(),
+        )
+    }
+
+    /// A database that was begun is whole.
+    pub fn holds_database(&self, name: &str) -> String {
+        format!(
+            "UPDATE execute_sql.tenant SET mark = NULL, oid = (SELECT oid FROM pg_catalog.pg_database \
+             WHERE datname = {0}) WHERE kind = 'database' AND name = {0};\n",
+            literal(name)
+        )
+    }
+
+    /// What the resource has of a tenant is as its properties say now.
+    pub fn still_holds(&self, tenant: &Tenant) -> String {
+        format!(
+            "UPDATE execute_sql.tenant SET physical_id = {}, policy = '{}', force = {}, released = false \
+             WHERE (stack_id, logical_id) = ({}, {}) AND tenant = {};\n",
+            literal(self.physical_id),
+            tenant.on_remove.policy.as_str(),
+            tenant.on_remove.force,
+            literal(self.stack_id),
+            literal(self.logical_id),
+            literal(&tenant.name),
+        )
+    }
+
+    /// The resource lets go of tenants: what they have stays, and is nobody's.
+    pub fn releases<'n>(&self, tenants: impl IntoIterator<Item = &'n str>) -> String {
+        format!(
+            "UPDATE execute_sql.tenant SET released = true \
+             WHERE (stack_id, logical_id) = ({}, {}) AND tenant = ANY ({});\n",
+            literal(self.stack_id),
+            literal(self.logical_id),
+            text_array(tenants),
+        )
+    }
+
+    /// An object is gone.
+    pub fn forgets(&self, kind: HeldKind, name: &str) -> String {
+        format!(
+            "DELETE FROM execute_sql.tenant WHERE kind = '{}' AND name = {};\n",
+            kind.as_str(),
+            literal(name)
+        )
+    }
+}

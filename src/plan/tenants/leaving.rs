@@ -1,0 +1,1 @@
+//! What becomes of tenants that left the list, or whose resource goes.
