@@ -47,7 +47,7 @@ fn server(major: u32) -> (Server, Client) {
 const CLOSED: &str = "REVOKE ALL ON DATABASE postgres, template1, platform FROM PUBLIC";
 
 fn shown(found: &[Found]) -> String {
-    found.iter().map(|it| format!("{it}\n")).collect()
+    found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
