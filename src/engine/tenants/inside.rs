@@ -170,7 +170,7 @@ async fn extensions(
     }
     let offered = if is_new { Some(work.offered().await?) } else { None };
     let session = opened(work, database, session).await?;
-    let observed = inspect::extensions(session, &tenant.extensions, offered).await?;
+    let observed = inspect::extensions::alone(session, &tenant.extensions, offered).await?;
     planned(work, tenant, &observed)
 }
 

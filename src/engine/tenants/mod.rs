@@ -145,7 +145,7 @@ impl<'a> Work<'a> {
                 .map(|it| (it.name.clone(), it.clone()))
                 .collect();
             let all: Vec<_> = all.into_values().collect();
-            let offered = inspect::offered(&session, &all).await?;
+            let offered = inspect::extensions::offered(&session, &all).await?;
             self.master.give_back(session);
             Ok::<_, Failure>(offered)
         };
