@@ -42,11 +42,17 @@ pub enum TenantError {
         name: String,
     },
     /// It is too mighty for a tenant.
-    #[error("role `{0}` is a superuser, or has CREATEDB, CREATEROLE, REPLICATION or BYPASSRLS")]
+    #[error(
+        "role `{0}` is a superuser, has CREATEDB, CREATEROLE, REPLICATION or BYPASSRLS, or is a \
+         member of a role that reaches beyond a database"
+    )]
     Mighty(String),
     /// The login of the resource itself.
     #[error("role `{0}` is the one that this resource logs in as")]
     IsMaster(String),
+    /// Whoever has that name looks for unqualified names there first (`"$user"`).
+    #[error("schema `{0}` would be the first in the search path of the role of the same name")]
+    SchemaOfRole(String),
     /// The target database.
     #[error("database `{0}` is the target database of this resource")]
     IsTarget(String),
@@ -119,8 +125,11 @@ impl TenantError {
                 "Choose another name, or set `Adopt: true` on the tenant to take it over; what is \
                  taken over is never dropped."
             }
-            Self::Mighty(_) => "Take these attributes away, or choose another name.",
+            Self::Mighty(_) => {
+                "Take these attributes and memberships away, or choose another name."
+            }
             Self::IsMaster(_) => "Choose another `Username`.",
+            Self::SchemaOfRole(_) => "Choose another `Schema`.",
             Self::IsTarget(_) => "Choose another `Database`, or use `Schema`.",
             Self::SecretAbsent(_) => {
                 "Check `Secret` and the region, or leave it out; then one is made."
