@@ -8,9 +8,10 @@ mod logins;
 mod stage;
 mod support;
 
+use logins::{created, updated};
 use serde_json::{Value, json};
 use stage::{Stage, data};
-use support::{Client, Server, Stack};
+use support::{Client, Server};
 
 const PASSWORD: &str = "somebody-Tq5wB1";
 
@@ -41,12 +42,6 @@ fn acme() -> Value {
 fn with(mut properties: Value, key: &str, value: &str) -> Value {
     properties[key] = value.into();
     properties
-}
-
-/// Creates the tenants; gives the answer.
-fn created(stage: &Stage, stack: &mut Stack<'_>, properties: Value) -> Value {
-    let create = stack.create(stage.properties(properties));
-    stage.succeed(stack, &create)
 }
 
 #[test]
@@ -123,15 +118,15 @@ fn a_database_of_somebody_else_is_told_with_the_statement_that_closes_it() {
     assert_eq!(reach(&server, &stage, "acme"), ["Ann's \"own\"", "acme"]);
     // It is no difference that a deployment could end, so there is nothing to do about it.
     let plan = with(with(acme(), "Mode", "Plan"), "Nonce", "2");
-    let planned = stage.succeed(&mut stack, &stack.update(stage.properties(plan)));
+    let planned = updated(&stage, &mut stack, plan);
     assert!(planned["Reason"].as_str().unwrap_or_default().contains(statement), "{planned:#}");
     let verify = with(with(acme(), "Mode", "Verify"), "Nonce", "3");
-    stage.succeed(&mut stack, &stack.update(stage.properties(verify)));
+    updated(&stage, &mut stack, verify);
     // The statement is good as it stands.
     server.database_named("postgres").client("ann", PASSWORD).exec(statement);
     assert_eq!(reach(&server, &stage, "acme"), ["acme"]);
     let again = with(acme(), "Nonce", "4");
-    let answer = stage.succeed(&mut stack, &stack.update(stage.properties(again)));
+    let answer = updated(&stage, &mut stack, again);
     assert!(!answer["Reason"].as_str().unwrap_or_default().contains("REVOKE"), "{answer:#}");
 }
 
@@ -154,7 +149,7 @@ fn what_another_role_granted_to_public_is_told_too() {
         let said = answer["Reason"].as_str().unwrap_or_default();
         assert!(said.contains("as `joe`, who granted it: REVOKE"), "{answer:#}");
         let again = with(acme(), "Nonce", "2");
-        let second = stage.succeed(&mut stack, &stack.update(stage.properties(again)));
+        let second = updated(&stage, &mut stack, again);
         assert_eq!(data(&second, "Plan"), "", "{second:#}");
         joe.exec("REVOKE CONNECT ON DATABASE \"sales\" FROM PUBLIC");
         assert_eq!(reach(&server, &stage, "acme"), ["acme"], "{major}");
@@ -178,10 +173,10 @@ fn a_database_that_is_made_or_opened_later_is_found_and_closed() {
         assert!(differs.contains(name), "{name}: {differs}");
     }
     let again = with(acme(), "Nonce", "3");
-    stage.succeed(&mut stack, &stack.update(stage.properties(again)));
+    updated(&stage, &mut stack, again);
     assert_eq!(reach(&server, &stage, "acme"), ["acme"]);
     let verify = with(with(acme(), "Mode", "Verify"), "Nonce", "4");
-    stage.succeed(&mut stack, &stack.update(stage.properties(verify)));
+    updated(&stage, &mut stack, verify);
 }
 
 #[test]
@@ -212,7 +207,7 @@ fn the_second_login_of_a_rotation_gets_into_no_other_database() {
     master.exec(&format!("CREATE ROLE ann_clone LOGIN PASSWORD '{PASSWORD}'"));
     master.exec("CREATE DATABASE later");
     let again = with(acme(), "Nonce", "2");
-    stage.succeed(&mut stack, &stack.update(stage.properties(again)));
+    updated(&stage, &mut stack, again);
     for database in ["later", "postgres", &stage.database.name] {
         assert!(!gets_in(&server, "acme_user_clone", PASSWORD, database), "{database}");
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::stage::Stage;
 use super::support::probes::Tenant;
-use super::support::{Client, Server};
+use super::support::{Client, Server, Stack};
 
 /// What is in a secret of the product's.
 #[track_caller]
@@ -40,4 +40,18 @@ pub fn role(stage: &Stage, name: &str, role: &str, schema: &str) -> Tenant {
 pub fn session(server: &Server, stage: &Stage, name: &str) -> Client {
     let tenant = own(stage, name, "");
     Client::connect(&server.config(&tenant.user, &tenant.password, &tenant.database))
+}
+
+/// Creates a resource with these properties; gives the answer.
+#[track_caller]
+pub fn created(stage: &Stage, stack: &mut Stack<'_>, properties: Value) -> Value {
+    let create = stack.create(stage.properties(properties));
+    stage.succeed(stack, &create)
+}
+
+/// Updates it.
+#[track_caller]
+pub fn updated(stage: &Stage, stack: &mut Stack<'_>, properties: Value) -> Value {
+    let update = stack.update(stage.properties(properties));
+    stage.succeed(stack, &update)
 }
