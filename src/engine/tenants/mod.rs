@@ -13,11 +13,13 @@ mod one;
 mod secrets;
 mod see;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::OnceCell;
 
 use self::master::Master;
@@ -29,7 +31,7 @@ use crate::failure::{Failure, Trouble};
 use crate::inspect;
 use crate::ledger::{AuditRow, Entry};
 use crate::observed::Offered;
-use crate::observed::tenant::{Cluster, Held};
+use crate::observed::tenant::{Cluster, Found, Held};
 use crate::plan::Step;
 use crate::plan::tenants::{self as plan, Asking, Change};
 use crate::postgres::Session;
@@ -41,6 +43,9 @@ const BATCH: usize = 64;
 
 /// A tenant takes up to three connections: the target database, its own, its login.
 const EACH: u32 = 3;
+
+/// So often a lock that was not to be had in `LockTimeout` is tried for a tenant.
+const LOCKED: u32 = 3;
 
 /// What a tenant takes at least.
 const LEAST: Duration = Duration::from_secs(2);
@@ -165,7 +170,10 @@ impl<'a> Work<'a> {
 }
 
 /// Names of a batch, to look for.
-fn names<'t>(batch: &[&'t Tenant], target: &'t str) -> inspect::tenants::Names<'t> {
+fn names<'t>(
+    batch: impl IntoIterator<Item = &'t Tenant>,
+    target: &'t str,
+) -> inspect::tenants::Names<'t> {
     let mut names = inspect::tenants::Names::default();
     for tenant in batch {
         names.tenants.push(&tenant.name);
@@ -204,66 +212,124 @@ pub(super) async fn run(
         close(&work, main, &mut done).await?;
     }
     let mut troubles = Vec::new();
-    let (mut ended, all) = (0, tenants.len());
-    for batch in tenants.chunks(BATCH) {
-        let names = names(batch, &work.cluster.target);
-        let found = inspect::tenants::found(main, &names, Some(work.ours())).await?;
-        let (work, found) = (&work, &found);
-        let each = batch.iter().map(|&tenant| async move {
-            // One that cannot end any more is better not begun.
-            if work.task.budget.left() < LEAST {
-                return (tenant, Err(Failure::Deadline("waiting for its turn".into())));
+    let mut ended = Ended { all: tenants.len(), ..Ended::default() };
+    let (mut turns, mut batch) = (tenants.iter().enumerate(), VecDeque::new());
+    let mut running = FuturesUnordered::new();
+    let mut found = Arc::new(Found::default());
+    // One that takes long keeps its own place only: all others go on.
+    loop {
+        while running.len() < work.at_once() {
+            if batch.is_empty() {
+                batch.extend(turns.by_ref().take(BATCH));
+                let names = names(batch.iter().map(|it| *it.1), &work.cluster.target);
+                found = Arc::new(inspect::tenants::found(main, &names, Some(work.ours())).await?);
             }
-            let first = Box::pin(one::provision(work, tenant, found, false)).await;
-            (tenant, Box::pin(again(work, tenant, first)).await)
-        });
-        let mut each = futures_util::stream::iter(each).buffered(work.at_once());
-        while let Some((tenant, result)) = each.next().await {
-            ended += 1;
-            match result {
-                Ok(told) => take(&mut done, tenant, told),
-                Err(failure) => {
-                    tracing::error!(tenant = tenant.name, "{failure}");
-                    let (tenant, failure) = (tenant.name.clone(), Box::new(failure));
-                    troubles.push(Trouble { tenant, failure });
-                }
-            }
-            tracing::info!(ended, all, "tenants");
+            let Some((at, tenant)) = batch.pop_front() else { break };
+            running.push(first(&work, at, tenant, found.clone()));
+        }
+        let Some((at, tenant, result)) = running.next().await else { break };
+        match result.map_err(Failure::recognised) {
+            Ok(told) => ended.well(at, tenant, told, &mut done),
+            Err(failure) if heals(&failure) => ended.later.push((at, tenant, failure)),
+            Err(failure) => troubles.push((at, ended.badly(tenant, failure))),
         }
     }
+    // What has to be waited for keeps nobody else waiting.
+    let later = std::mem::take(&mut ended.later);
+    let each = later.into_iter().map(|(at, tenant, failure)| {
+        let again = again(&work, tenant, failure);
+        async move { (at, tenant, Box::pin(again).await) }
+    });
+    let mut each = futures_util::stream::iter(each).buffer_unordered(work.at_once());
+    while let Some((at, tenant, result)) = each.next().await {
+        match result {
+            Ok(told) => ended.well(at, tenant, told, &mut done),
+            Err(failure) => troubles.push((at, ended.badly(tenant, failure))),
+        }
+    }
+    ended.secrets.sort_by_key(|it| it.0);
+    done.secrets = ended.secrets.into_iter().map(|it| it.1).collect();
     if troubles.is_empty() {
         return Ok(done);
     }
-    Err(Failure::Tenants { troubles, all, done: true })
+    troubles.sort_by_key(|it| it.0);
+    let troubles = troubles.into_iter().map(|it| it.1).collect();
+    Err(Failure::Tenants { troubles, all: ended.all, done: true })
+}
+
+/// The tenants that have had their turn.
+#[derive(Default)]
+struct Ended<'t> {
+    all: usize,
+    count: usize,
+    /// Those that failed in a way that heals.
+    later: Vec<(usize, &'t Tenant, Failure)>,
+    secrets: Vec<(usize, (String, String))>,
+}
+
+impl<'t> Ended<'t> {
+    fn well(&mut self, at: usize, tenant: &'t Tenant, mut told: Told, done: &mut Done) {
+        // The answer has room for a few only.
+        if at < 64 {
+            let arn = std::mem::take(&mut told.secret_arn);
+            self.secrets.push((at, (tenant.name.clone(), arn)));
+        }
+        take(done, tenant, told);
+        self.one();
+    }
+
+    fn badly(&mut self, tenant: &Tenant, failure: Failure) -> Trouble {
+        tracing::error!(tenant = tenant.name, "{failure}");
+        self.one();
+        Trouble { tenant: tenant.name.clone(), failure: Box::new(failure) }
+    }
+
+    fn one(&mut self) {
+        self.count += 1;
+        tracing::info!(ended = self.count, all = self.all, "tenants");
+    }
+}
+
+async fn first<'t>(
+    work: &Work<'_>,
+    at: usize,
+    tenant: &'t Tenant,
+    found: Arc<Found>,
+) -> (usize, &'t Tenant, Result<Told, Failure>) {
+    // One that cannot end any more is better not begun.
+    if work.task.budget.left() < LEAST {
+        return (at, tenant, Err(Failure::Deadline("waiting for its turn".into())));
+    }
+    (at, tenant, Box::pin(one::provision(work, tenant, &found, false)).await)
+}
+
+/// Whether another try from a fresh look may end well.
+fn heals(failure: &Failure) -> bool {
+    /// The template of a new database is in use.
+    const IN_USE: &str = "55006";
+    let taken = matches!(failure, Failure::Secret(error) if error.is_taken());
+    let rotating = matches!(failure, Failure::Tenant(plan::TenantError::Rotating(_)));
+    failure.heals() || taken || rotating || failure.sqlstate() == Some(IN_USE)
 }
 
 /// What heals is tried again, from a fresh look.
-async fn again(
-    work: &Work<'_>,
-    tenant: &Tenant,
-    first: Result<Told, Failure>,
-) -> Result<Told, Failure> {
-    /// The template of a new database is in use.
-    const IN_USE: &str = "55006";
-    let mut tries = Tries::default();
-    let mut result = first;
+async fn again(work: &Work<'_>, tenant: &Tenant, mut failure: Failure) -> Result<Told, Failure> {
+    let (mut tries, mut locked) = (Tries::default(), 0);
     loop {
-        let failure = match result.map_err(Failure::recognised) {
-            Ok(told) => return Ok(told),
-            Err(failure) => failure,
-        };
-        let taken = matches!(&failure, Failure::Secret(error) if error.is_taken());
-        let rotating = matches!(&failure, Failure::Tenant(plan::TenantError::Rotating(_)));
-        let heals = failure.heals() || taken || rotating || failure.sqlstate() == Some(IN_USE);
-        if !heals || !tries.again(work.task.budget, &failure).await {
+        // What is locked here is the tenant's, and it may keep its locks for as long as it likes.
+        locked += u32::from(failure.is_lock_timeout());
+        if locked > LOCKED || !heals(&failure) || !tries.again(work.task.budget, &failure).await {
             return Err(failure);
         }
-        result = Box::pin(fresh(work, tenant)).await;
+        match Box::pin(fresh(work, tenant)).await.map_err(Failure::recognised) {
+            Ok(told) => return Ok(told),
+            Err(next) => failure = next,
+        }
     }
 }
 
 async fn fresh(work: &Work<'_>, tenant: &Tenant) -> Result<Told, Failure> {
-    let names = names(&[tenant], &work.cluster.target);
+    let names = names([tenant], &work.cluster.target);
     let session = work.master.session().await?;
     let found = inspect::tenants::found(&session, &names, Some(work.ours())).await?;
     work.master.give_back(session);
@@ -280,10 +346,6 @@ fn take(done: &mut Done, tenant: &Tenant, told: Told) {
         }
     }
     done.notes.extend(told.notes);
-    // The answer has room for a few only.
-    if done.secrets.len() < 64 {
-        done.secrets.push((tenant.name.clone(), told.secret_arn));
-    }
 }
 
 /// Databases that let every role in are closed, as far as they are ours.
@@ -348,7 +410,7 @@ pub(super) async fn look(
     let mut troubles = Vec::new();
     let all = tenants.len();
     for batch in tenants.chunks(BATCH) {
-        let names = names(batch, &work.cluster.target);
+        let names = names(batch.iter().copied(), &work.cluster.target);
         let found = inspect::tenants::found(main, &names, has_tenants.map(|_| work.ours())).await?;
         let (work, found) = (&work, &found);
         let each =
