@@ -1,0 +1,91 @@
+//! The change itself: one role's password, in one transaction, by whom it takes.
+//!
+//! What the roles are is looked at in the session that changes them. Two sessions
+//! that meet in the catalog, and what else heals, are tried again from the start;
+//! nothing of a failed try remains. The statements hold no secret.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::checks::Credentials;
+use super::error::RotationError;
+use super::login::with_verifier;
+use super::role::Role;
+use super::steps::refused;
+use super::{Rotation, master, sql};
+use crate::ident::Identifier;
+use crate::postgres::{Session, SqlError};
+
+/// How often what heals is tried.
+const TRIES: u32 = 8;
+
+/// Who changes the role.
+pub enum By<'a> {
+    /// The master, whose secret this is, at the server of the current login.
+    Master(&'a str, &'a Credentials),
+    /// The role itself, by a login that works.
+    Itself(&'a Credentials),
+}
+
+/// A change of a role.
+pub struct Change<'a> {
+    /// Whose password it is.
+    pub role: &'a Identifier,
+    /// Of the new password.
+    pub verifier: &'a SecretString,
+    /// Who does it.
+    pub by: By<'a>,
+    /// The roles that are looked at first.
+    pub look: &'a [&'a Identifier],
+    /// Whether they are as they must be.
+    pub judge: &'a (dyn Fn(&[Role]) -> Result<(), RotationError> + Send + Sync),
+    /// What is then done.
+    pub statement: String,
+}
+
+/// Carries a change out; gives the session in which it was done.
+pub async fn carry_out(
+    step: &Rotation<'_>,
+    change: &Change<'_>,
+) -> Result<Session, RotationError> {
+    let mut wait = Duration::from_millis(50);
+    for tried in 1.. {
+        let error = match attempt(step, change).await {
+            Err(RotationError::Sql { role, error }) => {
+                if tried == TRIES || !(error.heals() || error.is_catalog_race()) {
+                    return Err(RotationError::Sql { role, error });
+                }
+                error
+            }
+            other => return other,
+        };
+        if !step.budget.pause(wait).await {
+            return Err(failed(change, error));
+        }
+        tracing::info!("changing role `{}` failed: {error}; trying again", change.role);
+        wait = (wait * 2).min(Duration::from_secs(2));
+    }
+    Err(RotationError::Internal("a loop without end has ended".to_owned()))
+}
+
+async fn attempt(step: &Rotation<'_>, change: &Change<'_>) -> Result<Session, RotationError> {
+    let session = match change.by {
+        By::Master(id, current) => master::open(step, id, current, change.verifier).await?,
+        By::Itself(login) => {
+            let opened = with_verifier(step.world, step.budget, login, change.verifier, false);
+            opened.await?.map_err(|error| refused(&error, "current", &login.username))?
+        }
+    };
+    step.budget.doing(format!("changing role `{}`", change.role));
+    let rows = session.run(&sql::roles(change.look)).await.map_err(|it| failed(change, it))?;
+    let roles: Option<Vec<_>> = rows.iter().map(|row| Role::read(row)).collect();
+    let unread = || SqlError::unexpected("the server does not tell what a role is".to_owned());
+    (change.judge)(&roles.ok_or_else(|| failed(change, unread()))?)?;
+    session.execute(&change.statement).await.map_err(|it| failed(change, it))?;
+    Ok(session)
+}
+
+fn failed(change: &Change<'_>, error: SqlError) -> RotationError {
+    RotationError::Sql { role: change.role.to_string(), error }
+}
