@@ -65,7 +65,7 @@ pub enum Failure {
     #[error("the history of changesets was written by another program")]
     HistoryMoved,
     /// The ledger could not be written.
-    #[error("writing the ledger (schema `execute_sql`) failed: {0}")]
+    #[error("writing the ledger failed: {0}")]
     Ledger(#[source] SqlError),
     /// `Mode: Verify` found something.
     #[error("the database differs from what is wanted: {}", .0.to_string().replace('\n', "; "))]
@@ -138,11 +138,11 @@ impl Failure {
             Self::Inspect(InspectError::Sql(error))
                 if error.sqlstate.as_deref() == Some("42501") =>
             {
-                "The ledger (schema `execute_sql`) belongs to the role that used this database first: \
-                 use its login, or GRANT that role to this one."
+                "The ledger's schema belongs to the role that used this database first: use its \
+                 login, or GRANT that role to this one."
             }
             Self::Inspect(InspectError::Sql(error)) | Self::Ledger(error) => return error.hint(),
-            Self::Inspect(InspectError::NewerLedger(_)) => {
+            Self::Inspect(InspectError::NewerLedger(..)) => {
                 "Deploy the newer release of the function."
             }
             Self::Inspect(InspectError::Answer(_)) | Self::Internal(_) => {

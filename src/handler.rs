@@ -21,7 +21,7 @@ use crate::desired::Desired;
 use crate::engine::{self, Task, Trigger, World, delete};
 use crate::failure::Failure;
 use crate::invocation::{self, Action};
-use crate::ledger::Labels;
+use crate::ledger::{self, Labels};
 use crate::outcome::Outcome;
 use crate::redact::{remember, scrub};
 use crate::request::envelope::{self, Caller, Envelope};
@@ -173,6 +173,9 @@ impl Job<'_> {
                 Action::Deprovision => Trigger::Stack(RequestType::Delete),
                 _ => Trigger::Call,
             },
+            ledger: ledger::default_schema(),
+            login: None,
+            search_path: None,
             event_at: None,
             labels: invocation.labels.clone(),
             started: self.started.into_std(),
@@ -336,6 +339,9 @@ async fn fulfil(
         properties_sha256: request.properties_sha256(),
         trigger: Trigger::Stack(request.kind),
         rehearse: false,
+        ledger: ledger::default_schema(),
+        login: None,
+        search_path: None,
         event_at: request.event_at,
         labels: Labels::default(),
         started: started.into_std(),

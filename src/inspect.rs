@@ -10,6 +10,7 @@
 //! they are few, and what can be computed here is.
 
 pub mod history;
+pub mod tenants;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,8 @@ pub const LEDGER_VERSION: u32 = 1;
 /// What to look at.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
+    /// The ledger's schema.
+    pub ledger: &'a Identifier,
     /// The wanted extensions.
     pub extensions: &'a [Extension],
     /// The resource, as the ledger names it.
@@ -78,16 +81,16 @@ pub enum InspectError {
     Answer(String),
     /// A newer release of this program has written the ledger.
     #[error(
-        "the ledger in schema `execute_sql` is of version {0}; this program knows versions up to {LEDGER_VERSION}"
+        "the ledger in schema `{0}` is of version {1}; this program knows versions up to {LEDGER_VERSION}"
     )]
-    NewerLedger(u32),
+    NewerLedger(Identifier, u32),
 }
 
 /// Looks.
 pub async fn observe(session: &Session, question: &Question<'_>) -> Result<Answer, InspectError> {
     let mut answer = catalog(session, question).await?;
     if let (Some(changelog), Some(history)) = (question.changelog, &mut answer.observed.history) {
-        history::rows(session, changelog, &question.ours(), history).await?;
+        history::rows(session, question, changelog, history).await?;
     }
     Ok(answer)
 }
@@ -101,18 +104,20 @@ async fn catalog(session: &Session, question: &Question<'_>) -> Result<Answer, I
         }
         Err(error) => return Err(error),
         Ok(answer) if !plan::needs_offer(question.extensions, &answer.observed) => {
-            return checked(answer);
+            return checked(question, answer);
         }
         Ok(_) => true,
     };
     // What the server offers takes a look at all its extension files.
     let with_offer = !question.extensions.is_empty();
-    checked(ask(session, question, has_ledger, with_offer).await?)
+    checked(question, ask(session, question, has_ledger, with_offer).await?)
 }
 
-fn checked(answer: Answer) -> Result<Answer, InspectError> {
+fn checked(question: &Question<'_>, answer: Answer) -> Result<Answer, InspectError> {
     match answer.observed.ledger.as_ref().map(|it| it.version) {
-        Some(version) if version > LEDGER_VERSION => Err(InspectError::NewerLedger(version)),
+        Some(version) if version > LEDGER_VERSION => {
+            Err(InspectError::NewerLedger(question.ledger.clone(), version))
+        }
         _ => Ok(answer),
     }
 }
@@ -125,7 +130,8 @@ async fn ask(
 ) -> Result<Answer, InspectError> {
     let mut sql = format!("{};\n{SERVER};\n{INSTALLED};\n", question.first);
     sql += &schemas(question, with_ledger);
-    sql += &question.changelog.map(history::tables).unwrap_or_default();
+    let history = question.changelog.map(|it| history::tables(it, question.ledger));
+    sql += &history.unwrap_or_default();
     if with_ledger {
         sql += &ledger(question);
     }
@@ -165,7 +171,8 @@ fn schemas(question: &Question<'_>, with_ledger: bool) -> String {
         .peekable();
     let had = if with_ledger && question.removing {
         format!(
-            " OR nspname IN (SELECT name FROM execute_sql.object WHERE kind = 'schema' AND {})",
+            " OR nspname IN (SELECT name FROM {}.object WHERE kind = 'schema' AND {})",
+            question.ledger.quoted(),
             question.ours()
         )
     } else {
@@ -181,19 +188,22 @@ fn schemas(question: &Question<'_>, with_ledger: bool) -> String {
 }
 
 fn ledger(question: &Question<'_>) -> String {
+    let schema = question.ledger.quoted();
     let ours = question.ours();
     let request = literal(question.request_id);
     let shared = if question.removing {
-        "EXISTS (SELECT FROM execute_sql.object other WHERE other.kind = object.kind \
-         AND other.name = object.name AND (other.stack_id, other.logical_id) \
-         <> (object.stack_id, object.logical_id))"
+        format!(
+            "EXISTS (SELECT FROM {schema}.object other WHERE other.kind = object.kind \
+             AND other.name = object.name AND (other.stack_id, other.logical_id) \
+             <> (object.stack_id, object.logical_id))"
+        )
     } else {
         // Only a removal asks; it is a look at every row.
-        "true"
+        "true".to_owned()
     };
     let returning = if question.returning {
         format!(
-            "SELECT 'returning' FROM execute_sql.request WHERE {ours} AND status = 'success' \
+            "SELECT 'returning' FROM {schema}.request WHERE {ours} AND status = 'success' \
              AND properties_sha256 = {} AND request_id <> {request} LIMIT 1;\n",
             literal(question.properties_sha256)
         )
@@ -205,11 +215,11 @@ fn ledger(question: &Question<'_>) -> String {
         "SELECT 'resource', version, current_physical_id, {ids}, \
          extract(epoch FROM last_event_at), applied_sha256, tombstone_by, \
          {request} = ANY (tombstone_for), extract(epoch FROM tombstone_event_at), \
-         extract(epoch FROM tombstone_at) FROM execute_sql.resource WHERE {ours};\n\
+         extract(epoch FROM tombstone_at) FROM {schema}.resource WHERE {ours};\n\
          SELECT 'object', kind, name, oid, origin, physical_id, {shared}, id \
-         FROM execute_sql.object WHERE {ours};\n\
+         FROM {schema}.object WHERE {ours};\n\
          SELECT 'request', status, properties_sha256, data, reason, request_type \
-         FROM execute_sql.request WHERE {ours} AND request_id = {request};\n{returning}"
+         FROM {schema}.request WHERE {ours} AND request_id = {request};\n{returning}"
     )
 }
 

@@ -1,5 +1,5 @@
-//! One at a time per database: a session advisory lock, and the tags by which
-//! the sessions of a resource are found.
+//! One at a time per database and ledger: a session advisory lock, and the tags by
+//! which the sessions of a resource are found.
 //!
 //! The lock is tried and tried again rather than waited for: a blocked waiter
 //! would hold a snapshot that others may wait for in turn. It ends with the
@@ -7,39 +7,53 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::ident::Identifier;
+use crate::ledger;
 use crate::postgres::{Session, SqlError};
 use crate::request::hex;
 use crate::sql::literal;
 
-/// The key of the lock: "execsql1" in ASCII.
+/// The key of the usual ledger's lock: "execsql1" in ASCII.
 const KEY: i64 = 0x6578_6563_7371_6c31;
+
+/// The key of a ledger's lock: runs that share no ledger do not wait for each other.
+fn key(ledger: &Identifier) -> i64 {
+    if ledger.as_str() == ledger::DEFAULT {
+        return KEY;
+    }
+    let hash = Sha256::digest(format!("execute-sql {ledger}"));
+    hash.iter().take(8).fold(0, |key, byte| (key << 8) | i64::from(*byte))
+}
 
 /// Raised by [`again`] if another run has the lock.
 pub const GIVEN_UP: &str = "ES423";
 
 /// Tries to take the lock; gives `t` or `f`. Taking it twice is harmless.
-pub fn attempt() -> String {
-    format!("SELECT pg_try_advisory_lock({KEY})")
+pub fn attempt(ledger: &Identifier) -> String {
+    format!("SELECT pg_try_advisory_lock({})", key(ledger))
 }
 
 /// Takes the lock another time after a text that may have given it up; an error if somebody else
 /// has it now.
-pub fn again() -> String {
+pub fn again(ledger: &Identifier) -> String {
     format!(
-        "DO $$ BEGIN IF NOT pg_try_advisory_lock({KEY}) THEN RAISE EXCEPTION \
+        "DO $$ BEGIN IF NOT pg_try_advisory_lock({}) THEN RAISE EXCEPTION \
          'the changeset gave up the advisory locks of its session, and another run has begun' \
-         USING ERRCODE = '{GIVEN_UP}'; END IF; END $$;\n"
+         USING ERRCODE = '{GIVEN_UP}'; END IF; END $$;\n",
+        key(ledger)
     )
 }
 
 /// Who holds the lock, for people: process id, application and start.
-pub async fn holder(session: &Session) -> Result<Option<String>, SqlError> {
-    let (high, low) = (KEY >> 32, KEY & 0xffff_ffff);
+pub async fn holder(session: &Session, ledger: &Identifier) -> Result<Option<String>, SqlError> {
+    let key = key(ledger).cast_unsigned();
+    let (high, low) = (key >> 32, key & 0xffff_ffff);
     session
         .value(&format!(
             "SELECT format('process %s (%s)', a.pid, a.application_name) \
              FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
              WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {high} AND l.objid = {low} \
+             AND l.objsubid = 1 \
              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
              LIMIT 1"
         ))

@@ -15,7 +15,7 @@ pub fn real(https: Arc<Https>, login: Option<Login>, places: Places) -> World {
     let region = std::env::var("AWS_REGION").ok().filter(|it| !it.is_empty());
     World {
         secrets: Arc::new(SecretsManager::new(aws.clone())),
-        connectors: Connectors::default(),
+        connectors: Arc::default(),
         aws,
         region,
         login,
@@ -28,6 +28,6 @@ pub fn real(https: Arc<Https>, login: Option<Login>, places: Places) -> World {
 pub fn prepared() -> Result<(World, Arc<Https>), reqwest::Error> {
     let https = Arc::new(Https::prepared()?);
     let mut world = real(https.clone(), None, Places::of_function());
-    world.connectors = Connectors::prepared(world.region.as_deref());
+    world.connectors = Arc::new(Connectors::prepared(world.region.as_deref()));
     Ok((world, https))
 }

@@ -337,7 +337,10 @@ fn a_frozen_delivery_of_the_same_request_does_not_keep_the_lock() {
     // Its function is frozen: the session is there, and nobody answers for it.
     let frozen = stage.database.master();
     frozen.exec(&format!("SET application_name = '{name}'"));
-    assert_eq!(frozen.value(&execute_sql::lock::attempt()), "t");
+    assert_eq!(
+        frozen.value(&execute_sql::lock::attempt(&execute_sql::ledger::default_schema())),
+        "t"
+    );
     stage.succeed(&mut stack, &create);
     assert!(frozen.try_rows("SELECT 1").is_err());
 }

@@ -6,6 +6,7 @@
 //! and the memory of it are one.
 
 pub mod changesets;
+pub mod tenants;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -13,7 +13,7 @@ use crate::desired::Mode;
 use crate::engine::{self, Task, Trigger};
 use crate::failure::Failure;
 use crate::invocation::NO_STACK;
-use crate::ledger::Labels;
+use crate::ledger::{self, Labels};
 use crate::outcome::Outcome;
 use crate::request::Ids;
 use crate::trust::Https;
@@ -93,6 +93,9 @@ async fn go(wanted: &Wanted, labels: Labels, rehearse: bool) -> Result<Outcome, 
         properties_sha256: wanted.properties_sha256.clone(),
         trigger: Trigger::Call,
         rehearse,
+        ledger: ledger::default_schema(),
+        login: None,
+        search_path: None,
         event_at: None,
         labels,
         started: Instant::now(),

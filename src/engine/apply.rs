@@ -1,5 +1,7 @@
 //! Create and Update: look, plan, carry out, write down, commit.
 
+use std::borrow::Cow;
+
 use super::changelog::explained;
 use super::{
     Look, Task, Tries, Trigger, World, changesets, is_gone, is_stale, lock_and_observe, login,
@@ -53,7 +55,7 @@ async fn once(
     memory: &mut Memory,
 ) -> Result<Outcome, Failure> {
     let options = task.options(false);
-    let session = Box::pin(login::open(world, task.desired, &options, task.budget)).await?;
+    let session = Box::pin(login::open(world, task, &options)).await?;
     let observed = lock_and_observe(&session, task, &mut memory.since).await?;
     if observed.server.in_recovery {
         return Err(Failure::Reader(observed.server.database));
@@ -150,7 +152,7 @@ async fn keep(
     // Losing these rows in a crash of the server costs a second look, no more.
     let sql = format!(
         "{}{}SET LOCAL synchronous_commit = off;{}{}COMMIT",
-        schema(look),
+        schema(task, look),
         if ledger.is_some() { "BEGIN;".to_owned() } else { entry.begin() },
         work.concat(),
         entry.audit(by_hand.as_slice()),
@@ -188,11 +190,11 @@ fn left_lock(task: &Task<'_>, observed: &Observed) -> Result<String, Failure> {
 }
 
 /// The ledger's tables, where there are none.
-pub(super) fn schema(look: &Look) -> String {
+pub(super) fn schema(task: &Task<'_>, look: &Look) -> Cow<'static, str> {
     // An earlier release's ledger has no table of changesets.
     let older = look.observed.history.as_ref().is_some_and(|it| !it.has_ledger);
     let missing = look.observed.ledger.is_none() || older;
-    if missing { format!("{}\n", ledger::SCHEMA) } else { String::new() }
+    if missing { ledger::schema(&task.ledger) } else { Cow::Borrowed("") }
 }
 
 /// The claims that the ledger does not have yet as they are.
@@ -217,7 +219,7 @@ async fn change(
 ) -> Result<Outcome, Failure> {
     task.budget.doing("writing the ledger");
     // Taken up in a transaction of its own, so that a Delete sees it.
-    let take_up = format!("{}{}", schema(look), entry.running());
+    let take_up = format!("{}{}", schema(task, look), entry.running());
     session.run(&take_up).await.map_err(Failure::Ledger)?;
     apply::begin(session, entry).await?;
     let mut applied = apply::run(session, entry, &look.plan.steps, since, task.budget).await?;

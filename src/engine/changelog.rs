@@ -49,7 +49,8 @@ pub(super) async fn explained(
         for it in edited.iter_mut().take(3) {
             let changeset = &loaded.changelog.changesets[it.number];
             // The difference is a help; without it the error is still one.
-            let before = inspect::history::content(session, &table, &changeset.identity).await;
+            let before =
+                inspect::history::content(session, &task.ledger, &table, &changeset.identity).await;
             if let (Ok(Some(before)), Some(now)) = (before, changeset.content()) {
                 it.difference = Some(crate::sql::difference::difference(&before, &now, 12));
             }

@@ -111,7 +111,7 @@ async fn take_up(
     task.budget.doing("writing the ledger");
     let tables =
         if history.exists && history.has_lock_table { String::new() } else { table.create() };
-    let sql = format!("{}{}{tables}{}", schema(look), entry.running(), table.lock());
+    let sql = format!("{}{}{tables}{}", schema(task, look), entry.running(), table.lock());
     let took = |rows: &[crate::postgres::Row]| {
         rows.iter().any(|row| row.first().is_some_and(|it| it.as_deref() == Some("locked")))
     };

@@ -46,7 +46,7 @@ fn incoming<'a>(task: &'a Task<'_>) -> Option<&'a str> {
 
 async fn once(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
     let options = task.options(false);
-    let opened = Box::pin(login::open(world, task.desired, &options, task.budget)).await;
+    let opened = Box::pin(login::open(world, task, &options)).await;
     let session = match opened {
         Err(failure) if failure.sqlstate() == Some(NO_DATABASE) => {
             return Ok(Outcome {
@@ -87,7 +87,7 @@ async fn once(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
     if observed.ledger.is_none() {
         // Nothing was ever made here. The tombstone is for a Create that comes late; one that was
         // not allowed to write a ledger either needs none.
-        let sql = format!("{}\n{}", ledger::SCHEMA, entry.tombstone());
+        let sql = format!("{}\n{}", ledger::schema(&task.ledger), entry.tombstone());
         if let Err(error) = session.run(&sql).await {
             tracing::warn!("no tombstone was left: {error}");
             return Ok(nothing_here(task, observed));

@@ -1,17 +1,18 @@
-//! Opens the session: reads the login, connects, and waits for what heals.
+//! Opens sessions: reads the login, connects, and waits for what heals.
 //!
 //! The secret is read when it is needed and never kept. A refused password is
 //! read once more, for it may have been rotated in between; a second refusal
-//! ends it. A server that starts, resumes or fails over is waited for until
-//! `WaitFor`; a name that does not resolve only for a short while, because it is
-//! most often a wrong name.
+//! ends it, and so does the first one of a login that was given with the task: whose
+//! it is, it is not in the resource's secret. A server that starts, resumes or fails over
+//! is waited for until `WaitFor`; a name that does not resolve only for a short while,
+//! because it is most often a wrong name.
 
 use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::World;
+use super::{Task, World};
 use crate::budget::Budget;
 use crate::desired::{Auth, Connection, Desired};
 use crate::failure::Failure;
@@ -22,16 +23,62 @@ use crate::secrets::{Login, LoginError, SecretError};
 /// How long a name that does not resolve is tried again.
 const WAIT_FOR_NAME: Duration = Duration::from_secs(15);
 
-/// Opens a session on the target of `desired`.
+/// Opens a session for `task`: on the target of what it wants, or with the login that it has.
 pub async fn open(
     world: &World,
+    task: &Task<'_>,
+    options: &SessionOptions,
+) -> Result<Session, Failure> {
+    let (desired, budget) = (task.desired, task.budget);
+    let started = Instant::now();
+    let endpoint = match task.login {
+        Some(login) => given(world, desired, login).await?,
+        None => endpoint(world, desired, budget, started).await?,
+    };
+    let refused = match since(started, world, &endpoint, desired, options, budget).await {
+        Err(Failure::Connect(error)) if error.is_wrong_password() && task.login.is_none() => error,
+        opened => return opened,
+    };
+    let renewed = self::endpoint(world, desired, budget, started).await?;
+    if same_login(&renewed, &endpoint) {
+        return Err(refused.into());
+    }
+    tracing::info!("the password was refused and has changed since; trying the new one");
+    since(started, world, &renewed, desired, options, budget).await
+}
+
+/// The target of `desired` and the login to it, read once for sessions [`at`] it.
+///
+/// A token of an IAM login is among it, and is good for 15 minutes.
+pub async fn resolve(
+    world: &World,
+    desired: &Desired,
+    budget: &Budget,
+) -> Result<Endpoint, Failure> {
+    endpoint(world, desired, budget, Instant::now()).await
+}
+
+/// Opens a session at an endpoint; the limits are those of `desired`. No secret is read.
+pub async fn at(
+    world: &World,
+    endpoint: &Endpoint,
     desired: &Desired,
     options: &SessionOptions,
     budget: &Budget,
 ) -> Result<Session, Failure> {
-    let started = Instant::now();
-    let mut endpoint = endpoint(world, desired, budget, started).await?;
-    let mut read_again = false;
+    since(Instant::now(), world, endpoint, desired, options, budget).await
+}
+
+/// Connects, and waits for what heals until `WaitFor` after `started`.
+async fn since(
+    started: Instant,
+    world: &World,
+    endpoint: &Endpoint,
+    desired: &Desired,
+    options: &SessionOptions,
+    budget: &Budget,
+) -> Result<Session, Failure> {
+    let mut endpoint = endpoint.clone();
     let mut told = false;
     let mut wait = Duration::from_millis(200);
     loop {
@@ -41,17 +88,6 @@ pub async fn open(
             Ok(session) => return Ok(session),
             Err(error) => error,
         };
-        if error.is_wrong_password() && !read_again {
-            read_again = true;
-            let renewed = self::endpoint(world, desired, budget, started).await?;
-            if !same_login(&renewed, &endpoint) {
-                tracing::info!(
-                    "the password was refused and has changed since; trying the new one"
-                );
-                endpoint = renewed;
-                continue;
-            }
-        }
         let limit = match error {
             ConnectError::Resolve(..) => desired.connection.wait_for.min(WAIT_FOR_NAME),
             _ => desired.connection.wait_for,
@@ -83,14 +119,38 @@ async fn endpoint(
     started: Instant,
 ) -> Result<Endpoint, Failure> {
     let login = login(world, desired, budget, started).await?;
+    proven(world, &desired.connection, desired.secret.as_deref(), &login).await
+}
+
+/// What a login has that came with the task goes before `Connection`, which was written for another
+/// login; so does its password before `Connection.Auth`.
+async fn given(world: &World, desired: &Desired, login: &Login) -> Result<Endpoint, Failure> {
+    let mut connection = desired.connection.clone();
+    connection.host = connection.host.filter(|_| login.host.is_none());
+    connection.port = connection.port.filter(|_| login.port.is_none());
+    connection.username = connection.username.filter(|_| login.username.is_none());
+    connection.database = connection.database.filter(|_| login.database.is_none());
+    if login.password.is_some() {
+        connection.auth = Auth::Password;
+    }
+    proven(world, &connection, None, login).await
+}
+
+/// The endpoint with what proves the login there.
+async fn proven(
+    world: &World,
+    connection: &Connection,
+    secret: Option<&str>,
+    login: &Login,
+) -> Result<Endpoint, Failure> {
     if let Some(password) = &login.password {
         redact::remember(password);
     }
-    let mut endpoint = merged(desired, &login)?;
+    let mut endpoint = merged(connection, secret, login)?;
     endpoint.region.clone_from(&world.region);
-    match desired.connection.auth {
+    match connection.auth {
         Auth::Password if endpoint.password.is_none() => {
-            return Err(missing(desired, "password"));
+            return Err(missing(secret, "password"));
         }
         Auth::Password => {}
         Auth::None => endpoint.password = None,
@@ -133,12 +193,16 @@ async fn login(
 }
 
 /// Properties first, then the secret, then PostgreSQL's defaults.
-fn merged(desired: &Desired, login: &Login) -> Result<Endpoint, Failure> {
-    let Connection { host, port, database, username, .. } = &desired.connection;
+fn merged(
+    connection: &Connection,
+    secret: Option<&str>,
+    login: &Login,
+) -> Result<Endpoint, Failure> {
+    let Connection { host, port, database, username, .. } = connection;
     let host = host.clone().or_else(|| login.host.clone());
     let username = username.clone().or_else(|| login.username.clone());
     let database = database.as_ref().map(|it| it.as_str().to_owned());
-    let host = host.ok_or_else(|| missing(desired, "host"))?;
+    let host = host.ok_or_else(|| missing(secret, "host"))?;
     if is_rds_proxy(&host) {
         return Err(ConnectError::Setup(format!(
             "`{host}` is an RDS Proxy, which hands sessions around, and locks with them; name the \
@@ -150,12 +214,12 @@ fn merged(desired: &Desired, login: &Login) -> Result<Endpoint, Failure> {
         host,
         port: port.or(login.port).unwrap_or(5432),
         database: database.or_else(|| login.database.clone()).unwrap_or_else(|| "postgres".into()),
-        username: username.ok_or_else(|| missing(desired, "username"))?,
+        username: username.ok_or_else(|| missing(secret, "username"))?,
         password: login.password.clone(),
-        ssl_mode: desired.connection.ssl_mode,
-        ssl_root_cert: desired.connection.ssl_root_cert.clone(),
+        ssl_mode: connection.ssl_mode,
+        ssl_root_cert: connection.ssl_root_cert.clone(),
         region: None,
-        limit: desired.connection.connect_timeout,
+        limit: connection.connect_timeout,
     })
 }
 
@@ -165,9 +229,9 @@ fn is_rds_proxy(host: &str) -> bool {
     host.contains(".proxy-") && host.contains(".rds.amazonaws.com")
 }
 
-fn missing(desired: &Desired, what: &'static str) -> Failure {
-    match &desired.secret {
-        Some(id) => SecretError::Login(id.clone(), LoginError::Missing(what)).into(),
+fn missing(secret: Option<&str>, what: &'static str) -> Failure {
+    match secret {
+        Some(id) => SecretError::Login(id.to_owned(), LoginError::Missing(what)).into(),
         None => ConnectError::Setup(format!(
             "the connection has no {what}; set it in `Connection`, or name a secret in `DBSecret`"
         ))

@@ -21,6 +21,7 @@ use crate::budget::Budget;
 use crate::changelog::Loaded;
 use crate::desired::{Desired, Mode};
 use crate::failure::Failure;
+use crate::ident::Identifier;
 use crate::inspect::{self, Question};
 use crate::ledger::{Entry, Labels};
 use crate::lock;
@@ -32,12 +33,13 @@ use crate::request::{Ids, RequestType};
 use crate::secrets::{Login, SecretStore};
 use crate::source::Places;
 
-/// What the work needs of the outside.
+/// What the work needs of the outside; its parts may be shared.
+#[derive(Clone)]
 pub struct World {
     /// Where logins come from.
     pub secrets: Arc<dyn SecretStore>,
     /// TLS to PostgreSQL.
-    pub connectors: Connectors,
+    pub connectors: Arc<Connectors>,
     /// Region and credentials, for IAM logins.
     pub aws: Arc<Aws>,
     /// The region that the function runs in.
@@ -69,6 +71,12 @@ pub struct Task<'a> {
     pub properties_sha256: String,
     /// Who asks.
     pub trigger: Trigger,
+    /// The schema of the ledger that remembers it.
+    pub ledger: Identifier,
+    /// A login that goes before all others, and that no secret is read for.
+    pub login: Option<&'a Login>,
+    /// `search_path` of its sessions, as PostgreSQL reads it; `None` is what the server has.
+    pub search_path: Option<String>,
     /// Whether a plan tries its changesets out.
     pub rehearse: bool,
     /// When CloudFormation asked, in seconds since 1970.
@@ -100,6 +108,7 @@ impl Look {
 impl Task<'_> {
     fn question<'q>(&'q self, first: &'q str) -> Question<'q> {
         Question {
+            ledger: &self.ledger,
             extensions: &self.desired.extensions,
             stack_id: &self.ids.stack_id,
             logical_id: &self.ids.logical_resource_id,
@@ -119,6 +128,7 @@ impl Task<'_> {
 
     fn entry(&self, kind: RequestType) -> Entry<'_> {
         Entry {
+            ledger: &self.ledger,
             stack_id: &self.ids.stack_id,
             logical_id: &self.ids.logical_resource_id,
             request_id: &self.ids.request_id,
@@ -141,6 +151,8 @@ impl Task<'_> {
             lock_timeout: self.desired.lock_timeout,
             statement_timeout: self.budget.statement_timeout(),
             read_only,
+            search_path: self.search_path.clone(),
+            guarded: false,
         }
     }
 
@@ -240,7 +252,7 @@ async fn look_once(
     loaded: Option<&Loaded>,
     with_events: bool,
 ) -> Result<Look, Failure> {
-    let session = login::open(world, task.desired, &task.options(true), task.budget).await?;
+    let session = login::open(world, task, &task.options(true)).await?;
     task.budget.doing("reading the catalog");
     let answer = inspect::observe(&session, &task.question("SELECT 1")).await?;
     let observed = refused_pooler(answer.observed)?;
@@ -270,7 +282,7 @@ fn refused_pooler(observed: Observed) -> Result<Observed, Failure> {
     }
 }
 
-/// Takes the lock of the database and looks, both under it.
+/// Takes the ledger's lock of the database and looks, both under it.
 ///
 /// `since` becomes the server's clock at the first look, before any wait.
 async fn lock_and_observe(
@@ -278,7 +290,7 @@ async fn lock_and_observe(
     task: &Task<'_>,
     since: &mut Option<f64>,
 ) -> Result<Observed, Failure> {
-    let attempt = lock::attempt();
+    let attempt = lock::attempt(&task.ledger);
     let mut wait = Duration::from_millis(50);
     let mut told = false;
     // Once only: two deliveries that live must not end each other for ever.
@@ -295,13 +307,17 @@ async fn lock_and_observe(
         task.budget.doing(format!("waiting for another run on database `{database}`"));
         loop {
             if !task.budget.pause(wait).await {
-                let holder = lock::holder(session).await.map_err(inspect::InspectError::from)?;
+                let holder = lock::holder(session, &task.ledger)
+                    .await
+                    .map_err(inspect::InspectError::from)?;
                 return Err(Failure::Locked { database, holder });
             }
             wait = (wait * 2).min(Duration::from_secs(1));
             if wait > Duration::from_millis(200) && !told {
                 told = true;
-                let holder = lock::holder(session).await.map_err(inspect::InspectError::from)?;
+                let holder = lock::holder(session, &task.ledger)
+                    .await
+                    .map_err(inspect::InspectError::from)?;
                 tracing::warn!(database, holder, "waiting for another run to end");
             }
             if breaks_in.take_if(|at| Instant::now() >= *at).is_some() {

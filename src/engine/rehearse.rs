@@ -18,7 +18,7 @@ pub(super) async fn run(
     task: &Task<'_>,
     loaded: &Loaded,
 ) -> Result<(Look, Vec<Rehearsed>), Failure> {
-    let session = login::open(world, task.desired, &task.options(false), task.budget).await?;
+    let session = login::open(world, task, &task.options(false)).await?;
     let observed = lock_and_observe(&session, task, &mut None).await?;
     let moment = task.moment(observed.ledger.as_ref());
     let plan = plan::changes(task.desired, Some(&loaded.changelog), &observed, moment, true)?;
@@ -31,8 +31,13 @@ pub(super) async fn run(
     let since = look.observed.server.now;
     let before_all = tables(&session).await.map_err(Failure::Ledger)?;
     // Ledger and tables are made in the same transaction, and go with it.
-    let begin =
-        format!("BEGIN;{}{}{}{}", ledger::SCHEMA, entry.running(), table.create(), entry.marked());
+    let begin = format!(
+        "BEGIN;{}{}{}{}",
+        ledger::schema(&task.ledger),
+        entry.running(),
+        table.create(),
+        entry.marked()
+    );
     session.run(&begin).await.map_err(Failure::Ledger)?;
     let first = look.plan.steps.iter().position(Step::is_of_a_changelog);
     let before = &look.plan.steps[..first.unwrap_or(look.plan.steps.len())];

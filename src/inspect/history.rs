@@ -3,7 +3,7 @@
 //! The catalog's question tells which of the tables there are; what is in them is
 //! asked for in one more round trip, and only what the plan needs.
 
-use super::{Columns, InspectError};
+use super::{Columns, InspectError, Question};
 use crate::changelog::{Identity, flyway};
 use crate::desired::Changelog;
 use crate::history::Table;
@@ -16,7 +16,7 @@ use crate::sql::literal;
 pub const FLYWAY: &str = "flyway_schema_history";
 
 /// Which tables there are, as one row of the catalog's question.
-pub(super) fn tables(changelog: &Changelog) -> String {
+pub(super) fn tables(changelog: &Changelog, ledger: &Identifier) -> String {
     let schema = match &changelog.schema {
         Some(schema) => literal(schema.as_str()),
         None => "coalesce(current_schema(), 'public')".to_owned(),
@@ -25,11 +25,12 @@ pub(super) fn tables(changelog: &Changelog) -> String {
     let there = |name: &str| format!("to_regclass(quote_ident(s) || '.' || quote_ident({name}))");
     format!(
         "SELECT 'history', s, {} IS NOT NULL, {} IS NOT NULL, {} IS NOT NULL, \
-         to_regclass('execute_sql.changeset') IS NOT NULL, \
+         to_regclass({}) IS NOT NULL, \
          to_regnamespace(quote_ident(s)) IS NOT NULL FROM (SELECT {schema}::text AS s) AS here;\n",
         there(&literal(table)),
         there(&literal(&format!("{table}lock"))),
         there(&literal(FLYWAY)),
+        literal(&format!("{}.changeset", ledger.quoted())),
     )
 }
 
@@ -63,20 +64,21 @@ pub fn flyway_table(history: &History) -> Result<Option<String>, InspectError> {
     Ok(Some(format!("{}.{FLYWAY}", schema.quoted())))
 }
 
-/// Fills in what the tables hold, in one round trip; in none if there are no tables. `ours` picks the
-/// resource's rows of the ledger.
+/// Fills in what the tables hold, in one round trip; in none if there are no tables.
 pub async fn rows(
     session: &Session,
+    question: &Question<'_>,
     changelog: &Changelog,
-    ours: &str,
     history: &mut History,
 ) -> Result<(), InspectError> {
     let table = table(changelog, history)?;
+    let ledger = question.ledger.quoted();
     let mut questions = Vec::new();
     if !history.exists && history.has_ledger {
         questions.push(format!(
-            "SELECT 'elsewhere', history FROM execute_sql.changeset WHERE {ours} \
+            "SELECT 'elsewhere', history FROM {ledger}.changeset WHERE {} \
              AND history <> {} ORDER BY ran_at DESC LIMIT 1;\n",
+            question.ours(),
             literal(&table.quoted())
         ));
     }
@@ -103,7 +105,7 @@ pub async fn rows(
     if history.has_ledger {
         questions.push(format!(
             "SELECT 'interrupted', id, author, path, statements_done, done_sha256, doubtful \
-             FROM execute_sql.changeset WHERE history = {} AND status = 'running';\n",
+             FROM {ledger}.changeset WHERE history = {} AND status = 'running';\n",
             literal(&table.quoted())
         ));
     }
@@ -156,10 +158,11 @@ fn read_row(history: &mut History, row: &Row) -> Result<(), InspectError> {
 
 /// Whether no other client has a session on this database.
 pub async fn is_alone(session: &Session) -> Result<bool, InspectError> {
+    // A worker of autovacuum has no role; that it is one is hidden from ordinary roles.
     let others = session
         .value(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-             AND pid <> pg_backend_pid() AND backend_type IS DISTINCT FROM 'autovacuum worker'",
+             AND pid <> pg_backend_pid() AND usesysid IS NOT NULL",
         )
         .await?;
     Ok(others.as_deref() == Some("0"))
@@ -168,12 +171,14 @@ pub async fn is_alone(session: &Session) -> Result<bool, InspectError> {
 /// The text of a changeset as it ran, if the ledger kept it.
 pub async fn content(
     session: &Session,
+    ledger: &Identifier,
     table: &Table,
     identity: &Identity,
 ) -> Result<Option<String>, InspectError> {
     let sql = format!(
-        "SELECT content FROM execute_sql.changeset WHERE history = {} AND status = 'applied' \
+        "SELECT content FROM {}.changeset WHERE history = {} AND status = 'applied' \
          AND lower(id) = lower({}) AND lower(author) = lower({}) AND lower(path) = lower({})",
+        ledger.quoted(),
         literal(&table.quoted()),
         literal(&identity.id),
         literal(&identity.author),

@@ -53,9 +53,10 @@ impl Entry<'_> {
         changeset: &Changeset,
         progress: &Progress,
     ) -> String {
+        let schema = self.schema();
         let it = &changeset.identity;
         format!(
-            "UPDATE execute_sql.changeset SET statements_done = {}, done_sha256 = '{}', \
+            "UPDATE {schema}.changeset SET statements_done = {}, done_sha256 = '{}', \
              doubtful = {} WHERE (history, path, author, id) = ({}, {}, {}, {});\n",
             progress.done,
             progress.sha256,
@@ -74,6 +75,7 @@ impl Entry<'_> {
         status: &str,
         millis: &str,
     ) -> String {
+        let schema = self.schema();
         let it = &changeset.identity;
         let content =
             changeset.content().filter(|text| text.len() <= KEPT && !holds_password(text));
@@ -83,7 +85,7 @@ impl Entry<'_> {
             Rollback::Sql(sql) => Some(sql.as_str()).filter(|text| !holds_password(text)),
         };
         format!(
-            "INSERT INTO execute_sql.changeset (history, path, author, id, status, sha256, content, \
+            "INSERT INTO {schema}.changeset (history, path, author, id, status, sha256, content, \
              rollback, stack_id, logical_id, request_id, duration_ms) \
              VALUES ({}, {}, {}, {}, '{status}', '{}', {}, {}, {}, {millis})",
             literal(&table.quoted()),

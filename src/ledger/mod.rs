@@ -4,18 +4,18 @@
 //! commit travel in one round trip. Reading is [`inspect`](crate::inspect)'s.
 
 mod changeset;
+mod schema;
 mod tenant;
 
 pub use changeset::Progress;
+pub use schema::{DEFAULT, default_schema, schema};
 
+use crate::ident::Identifier;
 use crate::observed::{Kind, Ledger};
 use crate::outcome::Outcome;
 use crate::plan::Claim;
 use crate::request::RequestType;
 use crate::sql::{literal, nullable, text_array};
-
-/// The statements that make the ledger; they may run again.
-pub const SCHEMA: &str = include_str!("schema.sql");
 
 /// Raised by `assert_wanted` if a Delete came meanwhile.
 pub const GONE: &str = "ES410";
@@ -26,6 +26,8 @@ pub const TRANSACTION_ENDED: &str = "ES409";
 /// The request whose work is written down.
 #[derive(Debug, Clone)]
 pub struct Entry<'a> {
+    /// The ledger's schema.
+    pub ledger: &'a Identifier,
     /// The stack, or what stands for one.
     pub stack_id: &'a str,
     /// The resource in it.
@@ -77,6 +79,11 @@ const SEEN: &str = "physical_ids = \
      updated_at = EXCLUDED.updated_at";
 
 impl Entry<'_> {
+    /// The ledger's schema as SQL.
+    fn schema(&self) -> String {
+        self.ledger.quoted()
+    }
+
     fn key(&self) -> String {
         format!(
             "{}, {}, {}",
@@ -98,8 +105,9 @@ impl Entry<'_> {
     ///
     /// `since` is the server's clock when this invocation first looked.
     pub fn assert_wanted(&self, since: f64) -> String {
+        let schema = self.schema();
         format!(
-            "SELECT execute_sql.assert_wanted({}, {}, to_timestamp({since:.6}));",
+            "SELECT {schema}.assert_wanted({}, {}, to_timestamp({since:.6}));",
             self.key(),
             self.event_at(),
         )
@@ -141,9 +149,10 @@ impl Entry<'_> {
     }
 
     fn insert_request(&self, status: &str, data: &str, reason: &str) -> String {
+        let schema = self.schema();
         let finished = if status == "'running'" { "NULL" } else { "clock_timestamp()" };
         format!(
-            "INSERT INTO execute_sql.request (stack_id, logical_id, request_id, request_type, \
+            "INSERT INTO {schema}.request (stack_id, logical_id, request_id, request_type, \
              properties_sha256, physical_id, event_at, status, data, reason, finished_at) \
              VALUES ({}, {}, {}, {}, {}, {status}, {data}, {reason}, {finished})",
             self.key(),
@@ -155,8 +164,9 @@ impl Entry<'_> {
     }
 
     fn insert_resource(&self, current: &str, applied: &str) -> String {
+        let schema = self.schema();
         format!(
-            "INSERT INTO execute_sql.resource (stack_id, logical_id, last_event_at, \
+            "INSERT INTO {schema}.resource (stack_id, logical_id, last_event_at, \
              current_physical_id, applied_sha256, physical_ids) \
              VALUES ({}, {}, {current}, {applied}, {})",
             self.resource(),
@@ -180,14 +190,15 @@ impl Entry<'_> {
     /// Gives a row if the resource is still wanted; without one nothing is written. The
     /// tombstone was looked at before; another one since then is another Delete.
     pub fn kept(&self, outcome: &Outcome, known: &Ledger) -> String {
+        let schema = self.schema();
         let data = serde_json::to_string(&outcome.data).expect("strings always serialize");
         let seen = nullable(known.tombstone.as_ref().map(|it| it.by.as_str()));
         format!(
-            "WITH kept AS (UPDATE execute_sql.resource \
+            "WITH kept AS (UPDATE {schema}.resource \
              SET last_event_at = greatest(last_event_at, {}), applied_sha256 = {}, \
              updated_at = clock_timestamp() WHERE stack_id = {} AND logical_id = {} \
              AND tombstone_by IS NOT DISTINCT FROM {seen} RETURNING 'kept') \
-             INSERT INTO execute_sql.request (stack_id, logical_id, request_id, request_type, \
+             INSERT INTO {schema}.request (stack_id, logical_id, request_id, request_type, \
              properties_sha256, physical_id, event_at, status, data, reason, finished_at) \
              SELECT {}, {}, {}, {}, {}, 'success', {}::jsonb, {}, clock_timestamp() FROM kept \
              ON CONFLICT (stack_id, logical_id, request_id) DO UPDATE SET \
@@ -218,6 +229,7 @@ impl Entry<'_> {
 
     /// What a resource has, after a Create or Update: made by it if `created` says so.
     pub fn claims(&self, claims: &[Claim], created: &[Claim]) -> String {
+        let schema = self.schema();
         let claim = |claim: &Claim| {
             let (catalog, kind, column) = match claim.kind {
                 Kind::Extension => ("pg_extension", "extension", "extname"),
@@ -225,7 +237,7 @@ impl Entry<'_> {
             };
             let origin = if created.contains(claim) { "created" } else { "adopted" };
             format!(
-                "INSERT INTO execute_sql.object (stack_id, logical_id, physical_id, kind, name, oid, \
+                "INSERT INTO {schema}.object (stack_id, logical_id, physical_id, kind, name, oid, \
                  origin) SELECT {}, {}, '{kind}', {column}, oid, '{origin}' FROM {catalog} \
                  WHERE {column} = {} \
                  ON CONFLICT (stack_id, logical_id, kind, name) DO UPDATE SET \
@@ -242,8 +254,9 @@ impl Entry<'_> {
 
     /// The request, taken up before, ended well: its answer is kept, and the resource is as it asked.
     pub fn applied(&self, outcome: &Outcome) -> String {
+        let schema = self.schema();
         format!(
-            "{}UPDATE execute_sql.resource SET current_physical_id = {}, applied_sha256 = {}, \
+            "{}UPDATE {schema}.resource SET current_physical_id = {}, applied_sha256 = {}, \
              updated_at = clock_timestamp() WHERE (stack_id, logical_id) = ({});\n",
             self.ended(outcome),
             literal(self.physical_id),
@@ -253,9 +266,10 @@ impl Entry<'_> {
     }
 
     fn ended(&self, outcome: &Outcome) -> String {
+        let schema = self.schema();
         let data = serde_json::to_string(&outcome.data).expect("strings always serialize");
         format!(
-            "UPDATE execute_sql.request SET status = 'success', data = {}::jsonb, reason = {}, \
+            "UPDATE {schema}.request SET status = 'success', data = {}::jsonb, reason = {}, \
              finished_at = clock_timestamp() \
              WHERE (stack_id, logical_id, request_id) = ({});\n",
             literal(&data),
@@ -267,20 +281,21 @@ impl Entry<'_> {
     /// The resource ended well, and what it had is nobody's now. Of an earlier id
     /// (`only`) what is still there goes over to the current one.
     pub fn deleted(&self, outcome: &Outcome, only: Option<&str>) -> String {
+        let schema = self.schema();
         let resource = self.resource();
         let ours = format!("(stack_id, logical_id) = ({resource})");
         let end = match only.map(literal) {
             Some(id) => format!(
-                "DELETE FROM execute_sql.object WHERE {ours} AND physical_id = {id} AND oid NOT IN \
+                "DELETE FROM {schema}.object WHERE {ours} AND physical_id = {id} AND oid NOT IN \
                  (SELECT oid FROM pg_extension UNION ALL SELECT oid FROM pg_namespace);\n\
-                 UPDATE execute_sql.object SET physical_id = resource.current_physical_id \
-                 FROM execute_sql.resource WHERE (resource.stack_id, resource.logical_id) = ({resource}) \
+                 UPDATE {schema}.object SET physical_id = resource.current_physical_id \
+                 FROM {schema}.resource WHERE (resource.stack_id, resource.logical_id) = ({resource}) \
                  AND (object.stack_id, object.logical_id) = ({resource}) \
                  AND object.physical_id = {id} AND resource.current_physical_id IS NOT NULL;\n"
             ),
             None => format!(
-                "DELETE FROM execute_sql.object WHERE {ours};\n\
-                 UPDATE execute_sql.resource SET current_physical_id = NULL, applied_sha256 = NULL \
+                "DELETE FROM {schema}.object WHERE {ours};\n\
+                 UPDATE {schema}.resource SET current_physical_id = NULL, applied_sha256 = NULL \
                  WHERE {ours};\n"
             ),
         };
@@ -294,11 +309,12 @@ impl Entry<'_> {
 
     /// Stops every request for the resource that came before this Delete.
     pub fn tombstone(&self) -> String {
+        let schema = self.schema();
         format!(
             "{} ON CONFLICT (stack_id, logical_id) DO NOTHING;\n\
-             UPDATE execute_sql.resource SET tombstone_by = {}, tombstone_event_at = {}, \
+             UPDATE {schema}.resource SET tombstone_by = {}, tombstone_event_at = {}, \
              tombstone_at = clock_timestamp(), tombstone_for = ARRAY(SELECT request_id \
-             FROM execute_sql.request WHERE (stack_id, logical_id) = ({}) \
+             FROM {schema}.request WHERE (stack_id, logical_id) = ({}) \
              AND request_type <> 'Delete') WHERE (stack_id, logical_id) = ({});\n",
             self.insert_resource("NULL", "NULL"),
             literal(self.request_id),
@@ -313,13 +329,14 @@ impl Entry<'_> {
         if rows.is_empty() {
             return String::new();
         }
+        let schema = self.schema();
         let row = |row: &AuditRow| {
             let message = nullable(row.message.as_deref());
             format!("({}, '{}', {}, {message})", literal(&row.action), row.status, row.duration_ms)
         };
         let rows: Vec<_> = rows.iter().map(row).collect();
         format!(
-            "INSERT INTO execute_sql.audit (stack_id, logical_id, request_id, environment, \
+            "INSERT INTO {schema}.audit (stack_id, logical_id, request_id, environment, \
              build_id, run_id, action, status, duration_ms, message) \
              SELECT {}, {}, {}, {}, action, status, millis, message::text \
              FROM (VALUES {}) AS step (action, status, millis, message);\n",

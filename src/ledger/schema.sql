@@ -1,7 +1,12 @@
 -- The ledger: who made what in this database, which requests came, and what they did.
 -- Every statement may run again. Few tables, for a new session pays for each that it opens.
 
-CREATE SCHEMA IF NOT EXISTS execute_sql;
+-- A role that may not make schemas uses one that was made for it.
+DO $body$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'execute_sql') THEN
+        CREATE SCHEMA IF NOT EXISTS execute_sql;
+    END IF;
+END $body$;
 COMMENT ON SCHEMA execute_sql IS 'Ledger of execute-sql: which stack made what. Deletes rely on it; do not edit.';
 
 -- One row per resource: a logical id in a stack.
@@ -116,18 +121,18 @@ CREATE TABLE IF NOT EXISTS execute_sql.audit (
 -- they decide. Where not, a request is gone if the Delete knew it, or came after it was taken up.
 CREATE OR REPLACE FUNCTION execute_sql.is_gone(
     r execute_sql.resource, p_request_id text, p_event_at timestamptz, p_since timestamptz
-) RETURNS boolean LANGUAGE sql STABLE AS $function$
+) RETURNS boolean LANGUAGE sql STABLE AS $body$
     SELECT r.tombstone_at IS NOT NULL AND r.tombstone_by <> p_request_id
        AND CASE WHEN r.tombstone_event_at IS NOT NULL AND p_event_at IS NOT NULL
                 THEN p_event_at <= r.tombstone_event_at
                 ELSE p_request_id = ANY (r.tombstone_for) OR r.tombstone_at >= p_since END
-$function$;
+$body$;
 
 -- Raises ES410 if the resource is gone for this request, and ES409 if a statement ended the
 -- transaction that the request works in. Runs before each step and each commit.
 CREATE OR REPLACE FUNCTION execute_sql.assert_wanted(
     p_stack_id text, p_logical_id text, p_request_id text, p_event_at timestamptz, p_since timestamptz
-) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $function$
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $body$
 BEGIN
     IF EXISTS (
         SELECT FROM execute_sql.resource r
@@ -140,6 +145,6 @@ BEGIN
         RAISE EXCEPTION 'a statement ended the transaction that it ran in, or reset all settings' USING ERRCODE = 'ES409';
     END IF;
 END
-$function$;
+$body$;
 
 REVOKE ALL ON SCHEMA execute_sql FROM PUBLIC;

@@ -61,7 +61,17 @@ pub struct SessionOptions {
     pub statement_timeout: Duration,
     /// Whether the server refuses all writes.
     pub read_only: bool,
+    /// `search_path` as PostgreSQL reads it, names in quotes where they need them; `None` is what
+    /// the server has for the role and the database. `RESET` goes back to it.
+    pub search_path: Option<String>,
+    /// Whether settings that somebody else gave the database or the role are kept out: the owner
+    /// of a database decides on settings of everybody who connects to it.
+    pub guarded: bool,
 }
+
+/// What could make a session other than it seems, or impossible.
+const GUARDS: &str = " -c role=none -c local_preload_libraries= -c row_security=on \
+    -c password_encryption=scram-sha-256 -c check_function_bodies=on -c synchronous_commit=on";
 
 impl SessionOptions {
     /// As the startup packet's `options`, so that no statement ever runs without them.
@@ -70,11 +80,14 @@ impl SessionOptions {
     /// a function that was killed must not hold its locks until the statement ends.
     fn startup(&self, checks_client: bool) -> String {
         let check = if checks_client { "-c client_connection_check_interval=2000 " } else { "" };
+        let path = self.search_path.as_deref();
+        let path = path.map(|it| format!(" -c search_path={}", escaped(it))).unwrap_or_default();
+        let guards = if self.guarded { GUARDS } else { "" };
         format!(
             "{check}-c lock_timeout={} -c statement_timeout={} \
              -c idle_in_transaction_session_timeout=60000 \
              -c default_transaction_read_only={} -c standard_conforming_strings=on \
-             -c client_min_messages=notice",
+             -c client_min_messages=notice{path}{guards}",
             self.lock_timeout.as_millis(),
             self.statement_timeout.as_millis().max(1),
             if self.read_only { "on" } else { "off" },
@@ -82,11 +95,24 @@ impl SessionOptions {
     }
 }
 
+/// A value within the startup packet's `options`, where spaces divide and a backslash protects.
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for character in value.chars() {
+        // As C's `isspace` has it.
+        if matches!(character, ' ' | '\t'..='\r' | '\\') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    text
+}
+
 /// What few sessions need.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Extra<'a> {
     /// Settings with values that may be in no statement, for the server writes those down. They
-    /// travel in the startup packet, which it does not. Values have no spaces.
+    /// travel in the startup packet, which it does not.
     pub settings: &'a [(&'a str, &'a SecretString)],
     /// Whether the server must prove that it knows the password, on this very TLS channel: for a
     /// host that is not known to be the right one, which could ask for the password as it is.
@@ -96,8 +122,7 @@ pub struct Extra<'a> {
 impl Extra<'_> {
     fn startup(&self, options: &str) -> String {
         self.settings.iter().fold(options.to_owned(), |text, (name, value)| {
-            let value = value.expose_secret().replace('\\', "\\\\").replace(' ', "\\ ");
-            text + " -c " + name + "=" + &value
+            text + " -c " + name + "=" + &escaped(value.expose_secret())
         })
     }
 }

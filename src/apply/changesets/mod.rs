@@ -24,6 +24,7 @@ use crate::changelog::flyway;
 use crate::changelog::precondition::Otherwise;
 use crate::changelog::{Change, Changeset, Identity, Loaded, Work};
 use crate::history::{Deployment, Executed, Table};
+use crate::ident::Identifier;
 use crate::ledger::{AuditRow, Entry, Progress};
 use crate::observed::Interrupted;
 use crate::plan::{Ran, Why};
@@ -244,7 +245,9 @@ impl Run<'_> {
             _ => String::new(),
         };
         let texts = changeset.changes.iter().filter_map(Change::content);
-        let kept = texts.map(|it| keeps_lock(&it)).find(|it| !it.is_empty()).unwrap_or_default();
+        let ledger = self.entry.ledger;
+        let kept =
+            texts.map(|it| keeps_lock(&it, ledger)).find(|it| !it.is_empty()).unwrap_or_default();
         format!(
             "{RESET}{kept}{}{}{}{}{flyway}",
             self.entry.marked(),
@@ -293,11 +296,15 @@ pub const RESET_SESSION: &str = "ROLLBACK; RESET SESSION AUTHORIZATION; RESET RO
 
 /// What follows a text that may give up the session's locks, and with them the one that keeps
 /// other runs away.
-fn keeps_lock(text: &str) -> String {
+fn keeps_lock(text: &str, ledger: &Identifier) -> String {
     let has = |word: &str| {
         text.as_bytes().windows(word.len()).any(|it| it.eq_ignore_ascii_case(word.as_bytes()))
     };
-    if has("pg_advisory_unlock") || has("discard") { crate::lock::again() } else { String::new() }
+    if has("pg_advisory_unlock") || has("discard") {
+        crate::lock::again(ledger)
+    } else {
+        String::new()
+    }
 }
 
 impl Within {

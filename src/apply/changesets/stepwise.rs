@@ -292,7 +292,7 @@ impl Walk<'_, '_> {
             index::check(session, built).await?;
         }
         let reset = "RESET lock_timeout; RESET statement_timeout;";
-        let kept = keeps_lock(&statement.text);
+        let kept = keeps_lock(&statement.text, self.run.entry.ledger);
         session.run(&format!("BEGIN; {reset}{kept}{note}COMMIT")).await?;
         Ok(())
     }

@@ -242,6 +242,8 @@ fn options() -> SessionOptions {
         lock_timeout: Duration::from_secs(10),
         statement_timeout: Duration::from_secs(30),
         read_only: false,
+        search_path: None,
+        guarded: false,
     }
 }
 

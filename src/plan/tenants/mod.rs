@@ -21,7 +21,7 @@ use crate::observed::tenant::{Cluster, Found, LoginState, SecretState};
 
 pub use change::Change;
 pub use error::TenantError;
-pub use outer::{outer, settings_of_schema};
+pub use outer::{database_grants, outer, rotations, schema_settings};
 pub use standing::{Standing, mark};
 
 /// The resource that asks.

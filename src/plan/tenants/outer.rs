@@ -221,8 +221,16 @@ pub(super) fn privileges(access: Option<Access>, own_database: bool) -> &'static
     }
 }
 
-/// What a master needs of a database that belongs to its tenant.
-const OF_MASTER: &str = "CTc";
+/// Who may do what with a tenant's own database: letters of an ACL.
+pub fn database_grants(tenant: &Tenant, master: &str) -> Vec<(Identifier, &'static str)> {
+    let each = |(login, access, _): (&Identifier, _, _)| (login.clone(), privileges(access, true));
+    let mut grants: Vec<_> = tenant.logins().map(each).collect();
+    // The owner is not us, and PUBLIC has nothing.
+    if let (Owner::Tenant, Ok(master)) = (tenant.owner, Identifier::new(master)) {
+        grants.push((master, "CTc"));
+    }
+    grants
+}
 
 fn of_database(
     tenant: &Tenant,
@@ -290,19 +298,12 @@ fn of_attributes_of_database(
     if database.grants.contains_key("") {
         changes.push(Change::CloseDatabase { name: own() });
     }
-    let mut wanted: Vec<_> = tenant
-        .logins()
-        .map(|(login, access, _)| (login.clone(), privileges(access, true)))
-        .collect();
-    if let (Owner::Tenant, Ok(master)) = (tenant.owner, Identifier::new(&sight.cluster.master)) {
-        wanted.push((master, OF_MASTER));
-    }
-    for (to, letters) in wanted {
+    for (to, letters) in database_grants(tenant, &sight.cluster.master) {
         let has = database.grants.get(to.as_str()).map(String::as_str);
         changes.extend(grant(name, to, letters, has));
     }
     for (setting, value) in &tenant.settings {
-        if database.settings.get(setting) != Some(value) {
+        if !is_set(database.settings.get(setting), value) {
             changes.push(Change::Set { setting: setting.clone(), value: value.clone() });
         }
     }
@@ -353,11 +354,11 @@ fn of_schema(
             changes.extend(grant(target, login.clone(), privileges(access, false), has));
         }
         let role = sight.found.roles.get(login.as_str());
-        for (setting, value) in settings_of_schema(tenant, name) {
+        for (setting, value) in schema_settings(tenant, name) {
             let key = format!("{}/{setting}", sight.cluster.target);
             let has = role.and_then(|it| it.settings.get(&key));
             let planned = Change::Set { setting, value: value.clone() };
-            if has != Some(&value) && !changes.contains(&planned) {
+            if !is_set(has, &value) && !changes.contains(&planned) {
                 changes.push(planned);
             }
         }
@@ -366,8 +367,28 @@ fn of_schema(
 }
 
 /// The settings of all roles of a tenant that is a schema, its search path among them.
-pub fn settings_of_schema(tenant: &Tenant, schema: &Identifier) -> Vec<(String, String)> {
-    let path = ("search_path".to_owned(), schema.quoted());
+pub fn schema_settings(tenant: &Tenant, schema: &Identifier) -> Vec<(String, String)> {
+    let path = ("search_path".to_owned(), schema.to_string());
     let more = tenant.settings.iter().map(|(name, value)| (name.clone(), value.clone()));
     std::iter::once(path).chain(more).collect()
+}
+
+/// PostgreSQL keeps lists of names with quotes where they need them.
+fn is_set(has: Option<&String>, wanted: &str) -> bool {
+    let plain = |it: &str| it.replace(['"', ' '], "");
+    has.is_some_and(|it| it == wanted || plain(it) == plain(wanted))
+}
+
+/// The set-ups of rotation that are missing or other than wanted, in the order of the logins.
+pub fn rotations(tenant: &Tenant, sight: &Sight<'_>) -> Vec<Change> {
+    let Some(wanted) = &tenant.rotation else { return Vec::new() };
+    let is_set_up = |login: &Identifier| match sight.secrets.get(login) {
+        Some(SecretState::Here(known)) => known
+            .rotation
+            .as_ref()
+            .is_some_and(|(lambda, days)| *lambda == wanted.lambda_arn && *days == wanted.days),
+        _ => false,
+    };
+    let missing = tenant.logins().filter(|(login, ..)| !is_set_up(login));
+    missing.map(|(_, _, it)| Change::rotation(it.id(), wanted.days, wanted.strategy)).collect()
 }

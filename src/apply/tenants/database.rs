@@ -1,0 +1,165 @@
+//! Statements about a tenant's database, and about a schema in its place.
+
+use super::{as_member, assignment};
+use crate::desired::tenant::{Owner, Place, Tenant};
+use crate::ident::Identifier;
+use crate::ledger::Entry;
+use crate::observed::tenant::HeldKind;
+use crate::plan::tenants::{Change, database_grants, schema_settings};
+use crate::sql::literal;
+
+/// `CREATE DATABASE`, which runs alone. Nobody can connect to it, and `mark` tells that it is ours.
+pub fn create(tenant: &Tenant, name: &Identifier, mark: i32) -> String {
+    let locale = tenant.locale.as_ref().map(|it| format!(" LOCALE {}", literal(it)));
+    format!(
+        "CREATE DATABASE {} TEMPLATE {}{} ALLOW_CONNECTIONS false CONNECTION LIMIT {mark}",
+        name.quoted(),
+        tenant.template.quoted(),
+        locale.unwrap_or_default(),
+    )
+}
+
+/// The row by which an interrupted `CREATE DATABASE` is known again.
+pub fn begun(entry: &Entry<'_>, tenant: &Tenant, name: &Identifier, mark: i32) -> String {
+    entry.holds(tenant, (HeldKind::Database, name.as_str(), "NULL"), true, Some(mark))
+}
+
+/// All that makes a new database the tenant's, its opening included.
+pub fn finish(
+    entry: &Entry<'_>,
+    tenant: &Tenant,
+    name: &Identifier,
+    master: &str,
+    comment: &str,
+) -> String {
+    let mut sql = close(name) + &self::comment(name, comment);
+    for (to, letters) in database_grants(tenant, master) {
+        sql += &grant(name, &to, letters);
+    }
+    for (setting, value) in &tenant.settings {
+        sql += &set(name, setting, value);
+    }
+    sql += &format!(
+        "ALTER DATABASE {} WITH ALLOW_CONNECTIONS true CONNECTION LIMIT {};\n",
+        name.quoted(),
+        tenant.database_limit()
+    );
+    if tenant.owner == Owner::Tenant {
+        sql += &as_member(&tenant.username, &give(name, &tenant.username, master));
+    }
+    sql + &entry.holds_database(name.as_str())
+}
+
+/// Gives a row for each privilege that PUBLIC has on a database.
+pub fn public_privileges(name: &Identifier) -> String {
+    format!(
+        "SELECT a.privilege_type FROM pg_catalog.pg_database d, pg_catalog.aclexplode(coalesce(d.datacl, \
+         pg_catalog.acldefault('d', d.datdba))) a WHERE d.datname = {} AND a.grantee = 0;\n",
+        literal(name.as_str())
+    )
+}
+
+/// What a change of a database that is there takes; empty for other changes.
+pub fn statements(change: &Change, tenant: &Tenant, entry: &Entry<'_>, mark: &str) -> String {
+    let Place::Database(own) = &tenant.place else { return String::new() };
+    match change {
+        Change::AdoptDatabase { name } => {
+            let oid = format!(
+                "(SELECT oid FROM pg_catalog.pg_database WHERE datname = {})",
+                literal(name.as_str())
+            );
+            comment(name, mark)
+                + &entry.holds(tenant, (HeldKind::Database, name.as_str(), &oid), false, None)
+        }
+        Change::Mark { kind: "database", name } => comment(name, mark),
+        Change::LimitDatabase { name, to, .. } => {
+            format!("ALTER DATABASE {} CONNECTION LIMIT {to};\n", name.quoted())
+        }
+        Change::CloseDatabase { name } => close(name),
+        Change::GrantDatabase { name, to, privileges } => grant(name, to, privileges),
+        Change::Set { setting, value } => set(own, setting, value),
+        _ => String::new(),
+    }
+}
+
+/// `ALTER DATABASE … OWNER TO`; the master keeps what it needs there.
+pub fn give(name: &Identifier, to: &Identifier, master: &str) -> String {
+    let kept = match Identifier::new(master) {
+        Ok(it) if it != *to => grant(name, &it, "CTc"),
+        _ => String::new(),
+    };
+    format!("ALTER DATABASE {} OWNER TO {};\n{kept}", name.quoted(), to.quoted())
+}
+
+fn comment(name: &Identifier, mark: &str) -> String {
+    format!("COMMENT ON DATABASE {} IS {};\n", name.quoted(), literal(mark))
+}
+
+fn close(name: &Identifier) -> String {
+    format!("REVOKE ALL ON DATABASE {} FROM PUBLIC;\n", name.quoted())
+}
+
+fn set(name: &Identifier, setting: &str, value: &str) -> String {
+    format!("ALTER DATABASE {} {};\n", name.quoted(), assignment(setting, value))
+}
+
+fn grant(name: &Identifier, to: &Identifier, letters: &str) -> String {
+    let words: Vec<_> = letters
+        .chars()
+        .map(|it| match it {
+            'C' => "CREATE",
+            'T' => "TEMPORARY",
+            _ => "CONNECT",
+        })
+        .collect();
+    format!("GRANT {} ON DATABASE {} TO {};\n", words.join(", "), name.quoted(), to.quoted())
+}
+
+/// What a change of a schema in the target database takes; empty for other changes.
+pub fn schema_statements(
+    change: &Change,
+    tenant: &Tenant,
+    entry: &Entry<'_>,
+    mark: &str,
+    target: &Identifier,
+) -> String {
+    let Place::Schema(own) = &tenant.place else { return String::new() };
+    let owner = &tenant.username;
+    let oid = format!(
+        "(SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {})",
+        literal(own.as_str())
+    );
+    let held = |created| entry.holds(tenant, (HeldKind::Schema, own.as_str(), &oid), created, None);
+    let comment = format!("COMMENT ON SCHEMA {} IS {};\n", own.quoted(), literal(mark));
+    match change {
+        Change::CreateSchema { name } => {
+            let create =
+                format!("CREATE SCHEMA {} AUTHORIZATION {};\n", name.quoted(), owner.quoted());
+            as_member(owner, &(create + &comment)) + &held(true)
+        }
+        Change::AdoptSchema { .. } => as_member(owner, &comment) + &held(false),
+        Change::Mark { kind: "schema", .. } => as_member(owner, &comment),
+        Change::GiveSchema { name, to, .. } => {
+            let give = format!("ALTER SCHEMA {} OWNER TO {};\n", name.quoted(), to.quoted());
+            as_member(owner, &give)
+        }
+        Change::CloseSchema { name } => {
+            as_member(owner, &format!("REVOKE ALL ON SCHEMA {} FROM PUBLIC;\n", name.quoted()))
+        }
+        Change::GrantDatabase { name, to, privileges } => grant(name, to, privileges),
+        // All settings of all roles, for which lacks one is not worth a change of its own.
+        Change::Set { setting, value } => tenant
+            .logins()
+            .filter(|_| schema_settings(tenant, own).iter().any(|it| it.0 == *setting))
+            .map(|(login, ..)| {
+                format!(
+                    "ALTER ROLE {} IN DATABASE {} {};\n",
+                    login.quoted(),
+                    target.quoted(),
+                    assignment(setting, value)
+                )
+            })
+            .collect(),
+        _ => String::new(),
+    }
+}

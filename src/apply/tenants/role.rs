@@ -1,0 +1,95 @@
+//! Statements about a tenant's roles.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::desired::tenant::{Access, Tenant};
+use crate::ident::Identifier;
+use crate::ledger::Entry;
+use crate::observed::tenant::HeldKind;
+use crate::plan::tenants::Change;
+use crate::sql::literal;
+
+/// What a change of a role takes, with the ledger's memory of it; empty for other changes.
+///
+/// `verifier` is of the password in the role's secret; `mark` is the comment.
+pub fn statements(
+    change: &Change,
+    tenant: &Tenant,
+    entry: &Entry<'_>,
+    mark: &str,
+    verifier: Option<&SecretString>,
+) -> String {
+    match change {
+        Change::CreateRole { name, access } => {
+            create(name, *access, tenant, verifier)
+                + &comment(name, mark)
+                + &entry.holds(tenant, held(name, &oid(name)), true, None)
+        }
+        Change::AdoptRole { name } => {
+            comment(name, mark) + &entry.holds(tenant, held(name, &oid(name)), false, None)
+        }
+        Change::Mark { kind: "role", name } => comment(name, mark),
+        Change::SetPassword { name } => {
+            let Some(verifier) = verifier else { return String::new() };
+            format!(
+                "ALTER ROLE {} PASSWORD {};\n",
+                name.quoted(),
+                literal(verifier.expose_secret())
+            )
+        }
+        Change::AllowLogin { name } => format!("ALTER ROLE {} LOGIN;\n", name.quoted()),
+        Change::LimitRole { name, to, .. } => {
+            format!("ALTER ROLE {} CONNECTION LIMIT {to};\n", name.quoted())
+        }
+        Change::GrantIam { name } => format!("GRANT rds_iam TO {};\n", name.quoted()),
+        Change::RevokeIam { name } => format!("REVOKE rds_iam FROM {};\n", name.quoted()),
+        Change::ActAs { name, tenant } => act_as(name, tenant),
+        Change::LeaveRole { name } => format!("REVOKE {} FROM CURRENT_USER;\n", name.quoted()),
+        _ => String::new(),
+    }
+}
+
+fn held<'a>(name: &'a Identifier, oid: &'a str) -> (HeldKind, &'a str, &'a str) {
+    (HeldKind::Role, name.as_str(), oid)
+}
+
+fn oid(name: &Identifier) -> String {
+    format!("(SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {})", literal(name.as_str()))
+}
+
+fn comment(name: &Identifier, mark: &str) -> String {
+    format!("COMMENT ON ROLE {} IS {};\n", name.quoted(), literal(mark))
+}
+
+fn create(
+    name: &Identifier,
+    access: Option<Access>,
+    tenant: &Tenant,
+    verifier: Option<&SecretString>,
+) -> String {
+    let quoted = name.quoted();
+    let password = verifier.map(|it| format!(" PASSWORD {}", literal(it.expose_secret())));
+    let mut sql = format!(
+        "CREATE ROLE {quoted} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS \
+         INHERIT CONNECTION LIMIT {}{};\n",
+        tenant.connection_limit,
+        password.unwrap_or_default(),
+    );
+    if tenant.iam_auth {
+        sql += &format!("GRANT rds_iam TO {quoted};\n");
+    }
+    if access == Some(Access::Migrate) {
+        sql += &act_as(name, &tenant.username);
+    }
+    sql
+}
+
+/// What the role makes then belongs to the tenant's role, and follows its default privileges.
+fn act_as(name: &Identifier, tenant: &Identifier) -> String {
+    let name = name.quoted();
+    format!(
+        "GRANT {} TO {name};\nALTER ROLE {name} SET role TO {};\n",
+        tenant.quoted(),
+        literal(tenant.as_str())
+    )
+}
