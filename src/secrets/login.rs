@@ -132,8 +132,8 @@ mod tests {
         use serde_json::json;
         let text = r#"{"ssl":true,"password":"old","port":"5432","own":{"a":[1]}}"#;
         let changes = [("password", json!("new")), ("host", json!("h")), ("port", Value::Null)];
-        let changed = with(text, &changes).unwrap();
-        let read: Value = serde_json::from_str(changed.expose_secret()).unwrap();
+        let written = with(text, &changes).unwrap();
+        let read: Value = serde_json::from_str(written.expose_secret()).unwrap();
         let wanted =
             json!({"ssl": true, "password": "new", "port": "5432", "own": {"a": [1]}, "host": "h"});
         assert_eq!(read, wanted);

@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_password_is_safe_in_a_url_and_of_each_kind() {
         let made: Vec<_> = (0..500).map(|_| password()).collect();
-        let texts: BTreeSet<_> = made.iter().map(|it| it.expose_secret()).collect();
+        let texts: BTreeSet<_> = made.iter().map(ExposeSecret::expose_secret).collect();
         assert_eq!(texts.len(), made.len(), "no two are the same");
         for text in &texts {
             assert_eq!(text.len(), 32);

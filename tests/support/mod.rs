@@ -41,7 +41,7 @@ pub use postgres::{
     ADMIN_PASSWORD, Database, MASTER, MASTER_PASSWORD, MASTER_PASSWORD_MARK, Server, Settings, Stop,
 };
 pub use proxy::{Mode, Proxy, Side};
-pub use secrets::{Failure, Secrets};
+pub use secrets::{Failure, Fault, Rotation, Secrets};
 pub use stack::{Next, Stack, sns};
 pub use tls::Certificate;
 
