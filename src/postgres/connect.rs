@@ -156,8 +156,7 @@ async fn tries(
 ) -> Result<Session, ConnectError> {
     const UNKNOWN_SETTING: &str = "42704";
     let config = |checks_client| {
-        let mut config =
-            config(endpoint, &extra.startup(&options.startup(checks_client)), options);
+        let mut config = config(endpoint, &extra.startup(&options.startup(checks_client)), options);
         if extra.bound {
             config.channel_binding(ChannelBinding::Require);
         }

@@ -14,7 +14,7 @@ use super::role::{self, Role};
 use super::steps::refused;
 use super::{Rotation, master, sql};
 use crate::ident::Identifier;
-use crate::postgres::{ConnectError, Extra, Session, SqlError, scram};
+use crate::postgres::{ConnectError, Session, SqlError, scram};
 
 /// Brings the other role to the pending password.
 pub(super) async fn set(
@@ -71,7 +71,7 @@ async fn login(
     is_clone: bool,
     pair: &Pair,
 ) -> Result<Result<Option<ConnectError>, ConnectError>, RotationError> {
-    let proof = prove(step.world, step.budget, who, Extra::default()).await?;
+    let proof = prove(step.world, step.budget, who).await?;
     if let Proof::In(session) = &proof {
         if is_clone {
             if let Err(error) = hand_over(session, pair).await {

@@ -45,10 +45,7 @@ pub struct Change<'a> {
 }
 
 /// Carries a change out; gives the session in which it was done.
-pub async fn carry_out(
-    step: &Rotation<'_>,
-    change: &Change<'_>,
-) -> Result<Session, RotationError> {
+pub async fn carry_out(step: &Rotation<'_>, change: &Change<'_>) -> Result<Session, RotationError> {
     let mut wait = Duration::from_millis(50);
     for tried in 1.. {
         let error = match attempt(step, change).await {

@@ -194,11 +194,7 @@ mod tests {
         Described {
             arn: "arn:aws:secretsmanager:eu-west-1:1:secret:acme-AbCdEf".into(),
             name: "acme".into(),
-            rotation: Some(RotationRule {
-                lambda_arn: "l".into(),
-                days: 30,
-                immediately: false,
-            }),
+            rotation: Some(RotationRule { lambda_arn: "l".into(), days: 30, immediately: false }),
             versions: [
                 ("old".to_owned(), vec![CURRENT.to_owned()]),
                 ("new".to_owned(), vec![PENDING.to_owned()]),

@@ -52,8 +52,16 @@ impl Proof {
     }
 }
 
-/// Logs in; an error is one that says nothing about the login.
+/// Logs in as an application would; an error is one that says nothing about the login.
 pub async fn prove(
+    world: &World,
+    budget: &Budget,
+    who: &Credentials,
+) -> Result<Proof, RotationError> {
+    enter(world, budget, who, Extra::default()).await
+}
+
+async fn enter(
     world: &World,
     budget: &Budget,
     who: &Credentials,
@@ -67,7 +75,7 @@ pub async fn prove(
     loop {
         budget.doing(format!("logging in to `{}` as `{}`", endpoint.place(), who.username));
         endpoint.limit = TRY.min(budget.left());
-        let options = options(budget);
+        let options = options(budget, !extra.settings.is_empty());
         let connecting = postgres::connect_with(&endpoint, &options, &world.connectors, extra);
         let error = match Box::pin(connecting).await {
             Ok(session) => return Ok(Proof::In(session)),
@@ -76,8 +84,8 @@ pub async fn prove(
         if error.proves_password() {
             return Ok(Proof::Right(error));
         }
-        let late = matches!(error, ConnectError::Resolve(..))
-            && started.elapsed() + wait >= WAIT_FOR_NAME;
+        let late =
+            matches!(error, ConnectError::Resolve(..)) && started.elapsed() + wait >= WAIT_FOR_NAME;
         if error.heals() && !late {
             if budget.pause(wait).await {
                 if !told {
@@ -116,13 +124,8 @@ pub async fn with_verifier(
     let extra = Extra { settings: &settings, bound };
     let mut wait = Duration::from_millis(500);
     loop {
-        let error = match prove(world, budget, who, extra).await? {
-            Proof::In(session) => {
-                let role = who.username.clone();
-                let said = session.execute(sql::PREAMBLE).await;
-                said.map_err(|error| RotationError::Sql { role, error })?;
-                return Ok(Ok(session));
-            }
+        let error = match enter(world, budget, who, extra).await? {
+            Proof::In(session) => return Ok(Ok(session)),
             Proof::Refused(error) => return Ok(Err(error)),
             Proof::Right(error) => error,
         };
@@ -147,11 +150,15 @@ fn endpoint(world: &World, who: &Credentials) -> Endpoint {
     }
 }
 
-fn options(budget: &Budget) -> SessionOptions {
+/// A session that changes something meets nothing that others made: no schema of theirs is searched,
+/// no setting of theirs holds, no role is taken on.
+fn options(budget: &Budget, changes: bool) -> SessionOptions {
     SessionOptions {
         application_name: "execute-sql rotation".to_owned(),
         lock_timeout: Duration::from_secs(5),
         statement_timeout: budget.statement_timeout(),
         read_only: false,
+        search_path: changes.then(|| "pg_catalog".to_owned()),
+        guarded: changes,
     }
 }

@@ -9,11 +9,11 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::Rotation;
 use super::checks::{Credentials, is_named, same_host};
 use super::error::RotationError;
 use super::login::with_verifier;
 use super::steps::refused;
-use super::Rotation;
 use crate::postgres::Session;
 use crate::secrets::{Login, LoginError, SecretError};
 

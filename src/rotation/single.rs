@@ -14,7 +14,7 @@ use super::role::{self, Role};
 use super::steps::refused;
 use super::{Rotation, master, sql};
 use crate::ident::Identifier;
-use crate::postgres::{ConnectError, Extra, scram};
+use crate::postgres::{ConnectError, scram};
 use crate::secrets::Which;
 
 /// Brings the role to the pending password.
@@ -58,7 +58,7 @@ async fn works(
     step: &Rotation<'_>,
     login: &Credentials,
 ) -> Result<Result<(), ConnectError>, RotationError> {
-    let proof = prove(step.world, step.budget, login, Extra::default()).await?;
+    let proof = prove(step.world, step.budget, login).await?;
     Ok(proof.closed().await.map(drop))
 }
 
@@ -75,7 +75,10 @@ async fn proven(
     checks::matches(&step.secret.name, "previous", &previous, current, &pending.username)?;
     match works(step, &previous).await? {
         Ok(()) => {
-            tracing::warn!("the current password of `{}` is wrong; the previous one is right", current.username);
+            tracing::warn!(
+                "the current password of `{}` is wrong; the previous one is right",
+                current.username
+            );
             Ok(previous)
         }
         Err(_) => Err(refused(&error, "current", &current.username)),

@@ -12,10 +12,6 @@ use crate::sql::literal;
 /// The setting of the session in which the verifier comes.
 pub const VERIFIER: &str = "execute_sql.verifier";
 
-/// No statement of the master's finds anything in a schema of somebody else's, and a role that the
-/// login takes on by itself is put off.
-pub const PREAMBLE: &str = "SET search_path = pg_catalog; SET SESSION ROLE NONE;";
-
 /// One row per role of `names` that is there; [`Role::read`](super::role::Role::read) reads it.
 pub fn roles(names: &[&Identifier]) -> String {
     let names = crate::sql::text_array(names.iter().map(|it| it.as_str()));
@@ -99,7 +95,9 @@ BEGIN
         coalesce(format(' IN DATABASE %I', setting.datname), ''),
         (SELECT string_agg(quote_ident(part), '.') FROM regexp_split_to_table(setting.name, '\.') part),
         setting.value);
-    EXCEPTION WHEN insufficient_privilege THEN NULL;
+    -- What only a superuser may set, or what the server does not know (any more).
+    EXCEPTION WHEN insufficient_privilege OR undefined_object OR undefined_file
+        OR invalid_parameter_value OR cant_change_runtime_param THEN NULL;
     END;
   END LOOP;
 {SILENT} END"#,

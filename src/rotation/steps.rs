@@ -14,7 +14,7 @@ use super::error::RotationError;
 use super::login::{Proof, prove};
 use super::{PENDING, Rotation, alternating, single};
 use crate::desired::tenant::Strategy;
-use crate::postgres::{ConnectError, Extra};
+use crate::postgres::ConnectError;
 use crate::redact::remember;
 use crate::secrets::{self, Put, SecretError};
 
@@ -67,7 +67,7 @@ pub(super) async fn test(step: &Rotation<'_>) -> Result<String, RotationError> {
         Some(pending) => ("pending", pending),
         None => ("current", step.current().await?),
     };
-    match prove(step.world, step.budget, &login, Extra::default()).await? {
+    match prove(step.world, step.budget, &login).await? {
         Proof::In(session) => {
             let role = login.username.clone();
             session.run("SELECT 1").await.map_err(|error| RotationError::Sql { role, error })?;
