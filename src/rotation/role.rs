@@ -3,8 +3,9 @@
 //! A login that is current proves that the secret's writer knew it; that is
 //! worth no more than the role. So roles that may make or become others are left
 //! alone, and so are those that log in with tokens: RDS would take no password
-//! from them any more. Two roles take turns only if one is a member of the other
-//! and of nothing else: a role that merely has the name is not taken over.
+//! from them any more. Two roles take turns only if one is a member of the other,
+//! and of nothing that the other is not: a role that merely has the name is not
+//! taken over, and no login leads to more than the one before it.
 
 use super::checks::Pair;
 use super::error::RotationError;
@@ -22,20 +23,26 @@ pub struct Role {
     pub own: bool,
     /// What it is directly a member of.
     pub member_of: Vec<String>,
+    /// What it is a member of, directly or not.
+    pub reaches: Vec<String>,
 }
 
 impl Role {
     /// Reads a row.
     pub fn read(row: &[Option<String>]) -> Option<Self> {
-        let [Some(name), privileged, iam, own, member_of] = row else { return None };
+        let [Some(name), privileged, iam, own, member_of, reaches] = row else { return None };
         let is = |it: &Option<String>| it.as_deref() == Some("t");
-        let groups = member_of.as_deref().map(serde_json::from_str).transpose().ok()?;
+        let names = |it: &Option<String>| match it {
+            Some(text) => serde_json::from_str(text).ok(),
+            None => Some(Vec::new()),
+        };
         Some(Self {
             name: name.clone(),
             privileged: is(privileged),
             iam: is(iam),
             own: is(own),
-            member_of: groups.unwrap_or_default(),
+            member_of: names(member_of)?,
+            reaches: names(reaches)?,
         })
     }
 }
@@ -76,18 +83,20 @@ pub fn take_turns(roles: &[Role], pair: &Pair) -> Result<(), RotationError> {
     for role in roles {
         may_be_set_by_master(role)?;
     }
-    if named(base).is_none() {
+    let Some(first) = named(base) else {
         return Err(RotationError::Refused(
             format!("role `{base}` does not exist; the secret's `{clone}` is not its second one"),
             "A role whose own name ends in `_clone` rotates with `single`.",
         ));
-    }
+    };
     let Some(second) = named(clone) else { return Ok(()) };
-    if second.member_of != [base] {
+    let more = |it: &&String| *it != base && !first.reaches.contains(*it);
+    if !second.member_of.iter().any(|it| it == base) || second.member_of.iter().any(|it| more(&it))
+    {
         return Err(RotationError::Refused(
             format!("role `{clone}` exists, and is not the second one of `{base}`"),
-            "It would be a member of that role and of no other. Rename or drop it if nobody needs \
-             it, or rotate with `single`.",
+            "It would be a member of that role, and of nothing that that role is not. Rename or drop \
+             it if nobody needs it, or rotate with `single`.",
         ));
     }
     Ok(())
@@ -104,16 +113,24 @@ mod tests {
             iam: false,
             own: false,
             member_of: member_of.iter().map(ToString::to_string).collect(),
+            reaches: member_of.iter().map(ToString::to_string).collect(),
         }
     }
 
     #[test]
     fn a_row_reads_with_and_without_groups() {
         let text = |it: &str| Some(it.to_owned());
-        let row = [text("a"), text("f"), text("t"), text("f"), text(r#"["x","y"]"#)];
+        let row = [
+            text("a"),
+            text("f"),
+            text("t"),
+            text("f"),
+            text(r#"["x","y"]"#),
+            text(r#"["x","y"]"#),
+        ];
         let read = Role::read(&row).unwrap();
         assert_eq!(read, Role { iam: true, ..role("a", &["x", "y"]) });
-        let row = [text("a"), text("f"), text("f"), text("f"), None];
+        let row = [text("a"), text("f"), text("f"), text("f"), None, None];
         assert_eq!(Role::read(&row).unwrap(), role("a", &[]));
         assert_eq!(Role::read(&row[..2]), None);
     }
@@ -128,11 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn two_roles_take_turns_only_if_one_is_a_member_of_the_other_and_of_nothing_else() {
+    fn two_roles_take_turns_only_if_one_is_a_member_of_the_other_and_of_nothing_more() {
         let pair = Pair::of("a").unwrap();
         let said = |roles: &[Role]| take_turns(roles, &pair).map_err(|it| it.to_string());
         assert_eq!(said(&[role("a", &[])]), Ok(()));
         assert_eq!(said(&[role("a", &["app"]), role("a_clone", &["a"])]), Ok(()));
+        assert_eq!(said(&[role("a", &["app"]), role("a_clone", &["a", "app"])]), Ok(()));
         assert!(said(&[role("a_clone", &["a"])]).unwrap_err().contains("`a` does not exist"));
         for groups in [&[][..], &["b"], &["a", "b"]] {
             let refused = said(&[role("a", &[]), role("a_clone", groups)]).unwrap_err();

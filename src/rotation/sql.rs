@@ -25,7 +25,9 @@ pub fn roles(names: &[&Identifier]) -> String {
            r.rolname = session_user, \
            (SELECT pg_catalog.json_agg(DISTINCT g.rolname)::text \
               FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.roleid \
-              WHERE m.member = r.oid) \
+              WHERE m.member = r.oid), \
+           (SELECT pg_catalog.json_agg(g.rolname)::text FROM pg_catalog.pg_roles g \
+              WHERE g.oid <> r.oid AND pg_catalog.pg_has_role(r.oid, g.oid, 'MEMBER')) \
          FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ({names}::text[])"
     )
 }
