@@ -1,36 +1,38 @@
-//! The files of the servers: finds the PostgreSQL programs, prepares one initialised data folder
-//! per test run (RDS's restricted master is in it) and copies it for each server.
+//! The files of the servers: prepares, for each version of PostgreSQL that a test run asks for, one
+//! initialised data folder (RDS's restricted master is in it) and copies it for each server.
 //!
-//! PostgreSQL refuses to run as root, so root starts it as user `postgres`. All that a run makes is
-//! in one folder that its guardian removes.
+//! All that a run makes is in one folder that its guardian removes.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::sync::OnceLock;
 
 use super::postgres::{ADMIN, ADMIN_PASSWORD, EXTENSIONS, RDSADMIN_DATABASE, setup_sql};
-use super::{processes, tls};
-
-/// The PostgreSQL programs and whom to run them as.
-pub struct Programs {
-    bin: PathBuf,
-    major: String,
-    /// User and group of `postgres`, when this process is root.
-    user: Option<(u32, u32)>,
-}
+use super::programs::{Programs, must, user_id};
+use super::{embedded, processes, tls};
 
 /// The folder of this test run.
 pub struct Run {
     pub folder: PathBuf,
+    /// The machine's own.
     pub programs: Programs,
 }
 
+/// What servers of one version start from.
+pub struct Cluster {
+    pub run: &'static Run,
+    pub programs: Programs,
+    /// The name of its files in the run's folder.
+    name: String,
+    /// With it the master creates the extensions that RDS's may; packages have none.
+    has_pgextwlist: bool,
+}
+
 impl Run {
-    /// The run's folder with certificates and a data folder to copy, made by the first to come.
+    /// The run's folder with certificates, made by the first to come.
     pub fn get() -> &'static Run {
         static RUN: OnceLock<Run> = OnceLock::new();
         RUN.get_or_init(|| {
@@ -44,12 +46,18 @@ impl Run {
                 processes::start_guardian(id.watched, &run.folder);
                 fs::write(run.folder.join("guardian"), "").expect("note the guardian");
             }
-            if !run.folder.join("prepared").exists() {
-                run.prepare();
-                fs::write(run.folder.join("prepared"), "").expect("note that all is prepared");
-            }
+            run.once("certificates", || run.certify());
             run
         })
+    }
+
+    /// Does `work` unless a process of this run did it to its end. The caller holds the lock.
+    fn once(&self, what: &str, work: impl FnOnce()) {
+        let note = self.folder.join(format!("{what}.done"));
+        if !note.exists() {
+            work();
+            fs::write(note, "").expect("note what is done");
+        }
     }
 
     /// Held by one process (and one thread) at a time.
@@ -63,18 +71,6 @@ impl Run {
         self.folder.join("tls")
     }
 
-    /// A new server's folder with a copy of the prepared data in `data`.
-    pub fn new_server_folder(&self, name: &str) -> PathBuf {
-        let folder = self.folder.join(name);
-        drop(fs::remove_dir_all(&folder)); // of a start that was killed half way
-        self.programs.make_dir(&folder);
-        let prepared = self.folder.join("prepared-data");
-        let mut copy = self.programs.command_at(Path::new("cp"), &self.folder);
-        copy.arg("-Rp").arg(prepared).arg(folder.join("data"));
-        must(copy.output(), "copy the prepared data folder");
-        folder
-    }
-
     fn make_folder(&self) {
         let made = DirBuilder::new().mode(0o755).create(&self.folder);
         if made.is_err() {
@@ -85,27 +81,86 @@ impl Run {
         }
     }
 
-    fn prepare(&self) {
-        for name in ["tls", "prepared-data"] {
-            drop(fs::remove_dir_all(self.folder.join(name)));
-        }
-        self.programs.make_dir(&self.tls());
+    fn certify(&self) {
+        drop(fs::remove_dir_all(self.tls()));
+        self.programs.make_dir(&self.tls(), 0o755);
         tls::write(&self.tls());
         for entry in fs::read_dir(self.tls()).expect("list the certificates") {
             self.programs.give_away(&entry.expect("list the certificates").path());
         }
-        self.initdb();
-        self.set_up();
+    }
+}
+
+impl Cluster {
+    /// The version that is installed on this machine.
+    pub fn system() -> &'static Cluster {
+        static SYSTEM: OnceLock<Cluster> = OnceLock::new();
+        SYSTEM.get_or_init(|| {
+            let cluster = Cluster {
+                run: Run::get(),
+                programs: Programs::find(),
+                name: "system".to_owned(),
+                has_pgextwlist: true,
+            };
+            cluster.prepared(|| {})
+        })
+    }
+
+    /// Another version, from a package of tests/embedded.
+    pub fn embedded(major: u32) -> &'static Cluster {
+        static EMBEDDED: [OnceLock<Cluster>; embedded::MAJORS.len()] =
+            [const { OnceLock::new() }; embedded::MAJORS.len()];
+        let place = embedded::MAJORS.iter().position(|it| *it == major);
+        let place = place.unwrap_or_else(|| panic!("tests/embedded has no PostgreSQL {major}"));
+        EMBEDDED[place].get_or_init(|| {
+            let run = Run::get();
+            let folder = run.folder.join(format!("programs-{major}"));
+            let cluster = Cluster {
+                run,
+                programs: Programs::at(embedded::bin(&folder), major),
+                name: major.to_string(),
+                has_pgextwlist: false,
+            };
+            cluster.prepared(|| embedded::unpack(major, &folder))
+        })
+    }
+
+    /// With its data folder made by the first to come, after `unpack`.
+    fn prepared(self, unpack: impl FnOnce()) -> Cluster {
+        let _lock = self.run.lock();
+        self.run.once(&format!("prepared-{}", self.name), || {
+            unpack();
+            drop(fs::remove_dir_all(self.data()));
+            self.initdb();
+            self.set_up();
+        });
+        self
+    }
+
+    fn data(&self) -> PathBuf {
+        self.run.folder.join(format!("prepared-{}", self.name))
+    }
+
+    /// A new server's folder with a copy of the prepared data in `data`.
+    pub fn new_server_folder(&self, name: &str) -> PathBuf {
+        let folder = self.run.folder.join(name);
+        drop(fs::remove_dir_all(&folder)); // of a start that was killed half way
+        // The tests themselves may run as another user than the server, and read from here.
+        self.programs.make_dir(&folder, 0o755);
+        let mut copy = self.programs.command_at(Path::new("cp"), &self.run.folder);
+        copy.arg("-Rp").arg(self.data()).arg(folder.join("data"));
+        must(copy.output(), "copy the prepared data folder");
+        folder
     }
 
     fn initdb(&self) {
-        let password_file = self.tls().join("admin-password");
+        let password_file = self.run.tls().join("admin-password");
         fs::write(&password_file, ADMIN_PASSWORD).expect("write the admin's password");
         self.programs.give_away(&password_file);
         // Linux has C.UTF-8 everywhere, macOS has not.
         let locale = if cfg!(target_os = "linux") { "C.UTF-8" } else { "C" };
-        let mut initdb = self.programs.command("initdb", &self.folder);
-        let data = self.programs.make_dir(&self.folder.join("prepared-data"));
+        let mut initdb = self.programs.command("initdb", &self.run.folder);
+        let data = self.programs.make_dir(&self.data(), 0o700);
         initdb
             .args(["--no-sync", "--username", ADMIN, "--auth=scram-sha-256", "--encoding=UTF8"])
             .args([&format!("--locale={locale}"), "--wal-segsize=1", "--pwfile"])
@@ -116,22 +171,30 @@ impl Run {
         fs::remove_file(&password_file).expect("remove the admin's password");
         let path = data.join("postgresql.conf");
         let mut conf = fs::OpenOptions::new().append(true).open(path).expect("postgresql.conf");
-        write!(conf, "{BASE_CONF}\nextwlist.extensions = '{}'\n", EXTENSIONS.join(","))
+        conf.write_all(BASE_CONF.as_bytes()).expect("write postgresql.conf");
+        if self.has_pgextwlist {
+            let list = EXTENSIONS.join(",");
+            write!(
+                conf,
+                "session_preload_libraries = 'pgextwlist'\nextwlist.extensions = '{list}'\n"
+            )
             .expect("write postgresql.conf");
+        }
     }
 
     /// Single-user mode: no port, no log file, and the passwords in these statements stay out of
     /// the servers' logs.
     fn set_up(&self) {
-        let mut single = self.programs.command("postgres", &self.folder);
+        let mut single = self.programs.command("postgres", &self.run.folder);
         single.args(["--single", "-j", "-c", "exit_on_error=on", "-c", "log_statement=none", "-D"]);
-        single.arg(self.folder.join("prepared-data")).arg("postgres");
+        single.arg(self.data()).arg("postgres");
         single.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = single.spawn().expect("start postgres --single");
         let mut input = child.stdin.take().expect("piped");
         // A server that gave up early closes the pipe; its message says more than the pipe's.
-        let first = ["LOAD 'pgextwlist'", RDSADMIN_DATABASE[0], RDSADMIN_DATABASE[1]];
-        for statement in first.map(str::to_owned).into_iter().chain(setup_sql()) {
+        let load = self.has_pgextwlist.then_some("LOAD 'pgextwlist'");
+        let first = load.into_iter().chain(RDSADMIN_DATABASE).map(str::to_owned);
+        for statement in first.chain(setup_sql()) {
             drop(write!(input, "{statement};\n\n"));
         }
         drop(input);
@@ -162,121 +225,5 @@ log_destination = stderr
 log_statement = all
 log_line_prefix = '<%m %p %u@%d> '
 log_checkpoints = off
-session_preload_libraries = 'pgextwlist'
 ssl = on
 ";
-
-impl Programs {
-    /// `PG_BIN`, else `pg_config --bindir`, else the newest of Debian's folders.
-    fn find() -> Programs {
-        let debian = || {
-            let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
-                .into_iter()
-                .flatten()
-                .filter_map(|entry| {
-                    let entry = entry.ok()?;
-                    let major = entry.file_name().to_str()?.parse().ok()?;
-                    Some((major, entry.path().join("bin")))
-                })
-                .collect();
-            found.sort();
-            found.into_iter().rev().map(|(_, bin)| bin)
-        };
-        let pg_config = || {
-            let output = Command::new("pg_config").arg("--bindir").output().ok()?;
-            Some(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
-        };
-        let bin = std::env::var_os("PG_BIN")
-            .map(PathBuf::from)
-            .into_iter()
-            .chain(pg_config())
-            .chain(debian())
-            .find(|bin| bin.join("initdb").exists() && bin.join("postgres").exists())
-            .expect(
-                "no PostgreSQL server found: apt-get install postgresql-15 \
-                 postgresql-15-postgis-3 postgresql-15-pgextwlist (or set PG_BIN to the folder of \
-                 initdb and postgres, or TEST_DATABASE_URL to a server)",
-            );
-        let version = Command::new(bin.join("postgres")).arg("--version").output();
-        let version = String::from_utf8_lossy(&version.expect("postgres --version").stdout)
-            .split_whitespace()
-            .nth(2)
-            .map(|version| version.split('.').next().unwrap_or(version).to_owned());
-        let is_root = user_id("-u", None) == 0;
-        let user =
-            is_root.then(|| (user_id("-u", Some("postgres")), user_id("-g", Some("postgres"))));
-        Programs { bin, major: version.expect("a version"), user }
-    }
-
-    pub fn install_line(&self) -> String {
-        format!("apt-get install postgresql-{0}-postgis-3 postgresql-{0}-pgextwlist", self.major)
-    }
-
-    /// A program of PostgreSQL's, to be run as its user, without this process's `PG*` settings.
-    pub fn command(&self, program: &str, folder: &Path) -> Command {
-        self.command_at(&self.bin.join(program), folder)
-    }
-
-    fn command_at(&self, program: &Path, folder: &Path) -> Command {
-        let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("PG")) {
-                command.env_remove(name);
-            }
-        }
-        command.env("LC_MESSAGES", "C").current_dir(folder).stdin(Stdio::null());
-        if let Some((user, group)) = self.user {
-            command.uid(user).gid(group);
-        }
-        command
-    }
-
-    /// The first temporary folder that the server's user can use and whose name leaves room for a
-    /// socket's (their paths end at about 100 bytes).
-    fn base(&self) -> PathBuf {
-        let candidates = [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
-        let usable = |folder: &&PathBuf| {
-            let mut cd = self.command_at(Path::new("/bin/sh"), Path::new("/"));
-            cd.args(["-c", "cd \"$1\"", "sh"]).arg(folder).stderr(Stdio::null());
-            folder.as_os_str().len() < 50 && cd.status().is_ok_and(|status| status.success())
-        };
-        let found = candidates.iter().find(usable);
-        found.expect("a temporary folder that the server's user can enter").clone()
-    }
-
-    /// Makes a folder (mode 0700) that belongs to the server's user.
-    fn make_dir(&self, path: &Path) -> PathBuf {
-        fs::create_dir(path).unwrap_or_else(|error| panic!("make {}: {error}", path.display()));
-        // The tests themselves may run as another user than the server, and read from here.
-        let mode = if path.ends_with("prepared-data") { 0o700 } else { 0o755 };
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod a folder");
-        self.give_away(path);
-        path.to_owned()
-    }
-
-    fn give_away(&self, path: &Path) {
-        if let Some((user, group)) = self.user {
-            chown(path, Some(user), Some(group)).expect("chown to the server's user");
-        }
-    }
-}
-
-fn user_id(flag: &str, user: Option<&str>) -> u32 {
-    let output = Command::new("id").arg(flag).args(user).output().expect("run id");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.trim().parse().unwrap_or_else(|_| {
-        panic!("there is no user {user:?} to run PostgreSQL as: apt-get install postgresql-15")
-    })
-}
-
-#[track_caller]
-fn must(output: std::io::Result<Output>, what: &str) {
-    let output = output.unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert!(
-        output.status.success(),
-        "{what}: {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-}

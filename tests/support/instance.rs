@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use super::cluster::Run;
+use super::cluster::Cluster;
 use super::processes::{children_of, is_alive, signal, unique};
 use super::tls::Certificate;
 use super::wait_until;
@@ -36,7 +36,7 @@ pub enum Stop {
 }
 
 pub struct Instance {
-    run: &'static Run,
+    cluster: &'static Cluster,
     folder: PathBuf,
     port: u16,
     /// `None` inside for a server that is stopped; no `Mutex` for one that is shared.
@@ -67,23 +67,23 @@ impl Settings {
 
 impl Instance {
     /// The server that another process (or this one) started under this name, if it still runs.
-    pub fn join(run: &'static Run, name: &str) -> Option<Instance> {
-        let folder = run.folder.join(name);
+    pub fn join(cluster: &'static Cluster, name: &str) -> Option<Instance> {
+        let folder = cluster.run.folder.join(name);
         let port = fs::read_to_string(folder.join("ready")).ok()?.parse().ok()?;
         let pid = fs::read_to_string(folder.join("server.pid")).ok()?.parse().ok()?;
-        is_alive(pid).then_some(Instance { run, folder, port, process: None })
+        is_alive(pid).then_some(Instance { cluster, folder, port, process: None })
     }
 
     /// Starts a server; one named `shared` is left running.
-    pub fn start(run: &'static Run, name: &str, settings: &Settings) -> Instance {
-        let folder = run.new_server_folder(name);
+    pub fn start(cluster: &'static Cluster, name: &str, settings: &Settings) -> Instance {
+        let folder = cluster.new_server_folder(name);
         let hba = "local all all scram-sha-256\n\
                    hostssl all all all scram-sha-256\n\
                    hostnossl all all all scram-sha-256\n";
         let hba = format!("{}\n{hba}", settings.hba.join("\n"));
         fs::write(folder.join("data/pg_hba.conf"), hba).expect("write pg_hba.conf");
         File::create(folder.join("server.log")).expect("make the log");
-        let mut instance = Instance { run, folder, port: 0, process: None };
+        let mut instance = Instance { cluster, folder, port: 0, process: None };
         // Another process may take the port between the look and the start.
         let (port, child) = (0..20)
             .find_map(|_| {
@@ -174,7 +174,7 @@ impl Instance {
     }
 
     fn write_conf(&self, settings: &Settings) {
-        let tls = self.run.tls();
+        let tls = self.cluster.run.tls();
         let lines = [
             format!("port = {}", self.port),
             "listen_addresses = '127.0.0.1'".to_owned(),
@@ -195,7 +195,7 @@ impl Instance {
     fn launch(&self) -> Option<Child> {
         let log = fs::OpenOptions::new().append(true).open(self.log_path()).expect("open the log");
         let data = self.folder.join("data");
-        let mut postmaster = self.run.programs.command("postgres", &self.folder);
+        let mut postmaster = self.cluster.programs.command("postgres", &self.folder);
         postmaster.arg("-D").arg(&data).process_group(0);
         postmaster.stdout(log.try_clone().expect("a handle of the log")).stderr(log);
         let mut child = postmaster.stdin(Stdio::null()).spawn().expect("start postgres");

@@ -16,6 +16,7 @@ pub mod bundle;
 pub mod client;
 pub mod cloudformation;
 pub mod cluster;
+pub mod embedded;
 pub mod environment;
 pub mod folder;
 pub mod http;
@@ -25,6 +26,7 @@ pub mod liquibase;
 pub mod pooler;
 pub mod postgres;
 pub mod processes;
+pub mod programs;
 pub mod proxy;
 pub mod runtime;
 pub mod secrets;
@@ -38,7 +40,8 @@ pub use folder::{Folder, command_line};
 pub use lambda::{FUNCTION_ARN, Function, FunctionOptions, Invocation, Pending};
 pub use liquibase::Liquibase;
 pub use postgres::{
-    ADMIN_PASSWORD, Database, MASTER, MASTER_PASSWORD, MASTER_PASSWORD_MARK, Server, Settings, Stop,
+    ADMIN_PASSWORD, Database, MAJORS, MASTER, MASTER_PASSWORD, MASTER_PASSWORD_MARK, Server,
+    Settings, Stop,
 };
 pub use proxy::{Mode, Proxy, Side};
 pub use secrets::{Failure, Fault, Rotation, Secrets};

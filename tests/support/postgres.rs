@@ -2,7 +2,8 @@
 //!
 //! [`Server::shared`] is one server for the whole test run, with a database per test; roles belong
 //! to the server, so tests prefix theirs with [`Database::name`]. [`Server::private`] is for tests
-//! that stop or kill the server, or need other settings. The superuser is `rdsadmin`, the master is
+//! that stop or kill the server, or need other settings, [`Server::rds_like`] for those that hold on
+//! each of [`MAJORS`]. The superuser is `rdsadmin`, the master is
 //! `postgres`, and extensions go through pgextwlist: on the list they are created as the superuser,
 //! others are refused.
 //!
@@ -21,10 +22,11 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
 use super::client::Client;
-use super::cluster::Run;
+use super::cluster::{Cluster, Run};
 use super::instance::Instance;
 use super::{processes, tls};
 
+pub use super::embedded::MAJORS;
 pub use super::instance::{Settings, Stop};
 
 pub const ADMIN: &str = "rdsadmin";
@@ -87,10 +89,10 @@ impl Server {
         SHARED.get_or_init(|| match std::env::var("TEST_DATABASE_URL") {
             Ok(url) if !url.is_empty() => Self::given(&url),
             _ => {
-                let run = Run::get();
-                let _lock = run.lock();
-                let instance = Instance::join(run, "shared")
-                    .unwrap_or_else(|| Instance::start(run, "shared", &Settings::default()));
+                let cluster = Cluster::system();
+                let _lock = cluster.run.lock();
+                let instance = Instance::join(cluster, "shared")
+                    .unwrap_or_else(|| Instance::start(cluster, "shared", &Settings::default()));
                 Self::of(instance)
             }
         })
@@ -98,8 +100,31 @@ impl Server {
 
     /// A server of this test's own; it goes away with the value.
     pub fn private(settings: &Settings) -> Server {
+        Self::start(Cluster::system(), settings)
+    }
+
+    /// A private server of this major version, with the same master, from a package of
+    /// tests/embedded.
+    ///
+    /// It has no pgextwlist, so the master creates only the extensions that PostgreSQL trusts
+    /// (`pgcrypto`, `hstore`, `citext` …; no PostGIS), and no programs but `initdb` and `postgres`.
+    pub fn embedded(major: u32) -> Server {
+        Self::start(Cluster::embedded(major), &Settings::default())
+    }
+
+    /// A private server of one of [`MAJORS`]: 15 is the machine's own where it is that version,
+    /// the others are [`Server::embedded`].
+    pub fn rds_like(major: u32) -> Server {
+        let run = Run::get();
+        if major == MAJORS[0] && run.programs.major() == major {
+            return Self::private(&Settings::default());
+        }
+        Self::embedded(major)
+    }
+
+    fn start(cluster: &'static Cluster, settings: &Settings) -> Server {
         let name = format!("private-{}", processes::unique());
-        Self::of(Instance::start(Run::get(), &name, settings))
+        Self::of(Instance::start(cluster, &name, settings))
     }
 
     fn of(instance: Instance) -> Server {
