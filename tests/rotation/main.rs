@@ -1,0 +1,13 @@
+//! Rotations as Secrets Manager drives them, with the real function, over a real PostgreSQL whose
+//! master is restricted as on RDS.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod alternating;
+mod again;
+mod applications;
+mod refusals;
+mod single;
+mod stage;
+#[path = "../support/mod.rs"]
+mod support;
