@@ -10,6 +10,7 @@ use crate::apply::changesets::ChangesetError;
 use crate::changelog::ChangelogError;
 use crate::inspect::InspectError;
 use crate::ledger;
+use crate::plan::tenants::TenantError;
 use crate::plan::{Plan, PlanError};
 use crate::postgres::{ConnectError, SqlError};
 use crate::request::RequestError;
@@ -47,6 +48,17 @@ pub enum Failure {
     /// What is wanted cannot be had.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// A tenant cannot be had as it is asked for.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    /// Some tenants are not as they are asked for.
+    #[error("{}", in_trouble(.troubles, *.all))]
+    Tenants {
+        /// Those, with the reason of each.
+        troubles: Vec<Trouble>,
+        /// How many there are in all.
+        all: usize,
+    },
     /// A step failed.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -119,6 +131,28 @@ fn remains(changesets: usize) -> String {
     }
 }
 
+/// A tenant that failed.
+#[derive(Debug)]
+pub struct Trouble {
+    /// The tenant.
+    pub tenant: String,
+    /// Why.
+    pub failure: Box<Failure>,
+}
+
+/// At most so many of them, for a reason must stay readable.
+fn in_trouble(troubles: &[Trouble], all: usize) -> String {
+    const SHOWN: usize = 5;
+    let (failed, done) = (troubles.len(), all.saturating_sub(troubles.len()));
+    let one = |it: &Trouble| format!("`{}`: {}", it.tenant, it.failure);
+    let mut texts: Vec<_> = troubles.iter().take(SHOWN).map(one).collect();
+    if failed > SHOWN {
+        let more = troubles[SHOWN..].iter().take(20).map(|it| format!("`{}`", it.tenant));
+        texts.push(format!("and {}", more.collect::<Vec<_>>().join(", ")));
+    }
+    format!("{failed} of {all} tenants failed, the other {done} are done: {}", texts.join("; "))
+}
+
 fn held_by(holder: Option<&str>) -> String {
     holder.map(|it| format!(": {it}")).unwrap_or_default()
 }
@@ -149,6 +183,10 @@ impl Failure {
                 "Please report it with the function's log."
             }
             Self::Plan(error) => return error.hint().map(str::to_owned),
+            Self::Tenant(error) => error.hint(),
+            Self::Tenants { troubles, .. } => {
+                return troubles.first().and_then(|it| it.failure.hint());
+            }
             Self::Apply(error) => return error.hint(),
             Self::Changeset(error) => return error.hint(),
             Self::Changelog(errors) => return errors.first().and_then(|it| it.hint.clone()),
@@ -213,7 +251,11 @@ impl Failure {
             Self::Source(_) => "PermanentSource",
             Self::Connect(error) if error.heals() => "RetryableServerUnavailable",
             Self::Connect(_) | Self::Pooler(_) => "PermanentConnection",
-            Self::Plan(_) => "PermanentPlan",
+            Self::Plan(_) | Self::Tenant(_) => "PermanentPlan",
+            Self::Tenants { troubles, .. } => {
+                let passes = |it: &Trouble| it.failure.name().starts_with("Retryable");
+                if troubles.iter().all(passes) { "RetryableTenants" } else { "PermanentTenants" }
+            }
             Self::Differs(_) => "PermanentDiffers",
             Self::Gone(_) | Self::Superseded => "PermanentSuperseded",
             Self::Deadline(_) => "RetryableDeadline",

@@ -16,8 +16,10 @@ use std::collections::BTreeMap;
 
 use crate::desired::{Changelog, Extension};
 use crate::ident::Identifier;
+use crate::ledger;
 use crate::observed::{
-    Installed, Kind, Ledger, Object, Observed, Origin, Server, Status, StoredRequest, Tombstone,
+    Installed, Kind, Ledger, Object, Observed, Offered, Origin, Server, Status, StoredRequest,
+    Tombstone,
 };
 use crate::plan;
 use crate::postgres::{Row, Session, SqlError};
@@ -394,6 +396,49 @@ fn offer(question: &Question<'_>) -> String {
             'allowed', current_setting('rds.allowed_extensions', true),
             'supported', current_setting('rds.extensions', true))"
     )
+}
+
+/// The extensions of a database whose ledger is not ours to read, and what the server offers if
+/// the plan depends on it; `offered` is what is known of that for a database without them.
+pub async fn extensions(
+    session: &Session,
+    extensions: &[Extension],
+    offered: Option<&Offered>,
+) -> Result<Observed, InspectError> {
+    let ledger = ledger::default_schema();
+    let question = alone(&ledger, extensions);
+    let mut observed = ask(session, &question, false, false).await?.observed;
+    if plan::needs_offer(extensions, &observed) {
+        let is_new = extensions.iter().all(|it| !observed.installed.contains_key(it.name.as_str()));
+        match offered.filter(|_| is_new) {
+            Some(offered) => observed.offered = Some(offered.clone()),
+            None => observed = ask(session, &question, false, true).await?.observed,
+        }
+    }
+    Ok(observed)
+}
+
+/// What the server offers of some extensions.
+pub async fn offered(session: &Session, extensions: &[Extension]) -> Result<Offered, InspectError> {
+    let ledger = ledger::default_schema();
+    let observed = ask(session, &alone(&ledger, extensions), false, true).await?.observed;
+    observed.offered.ok_or_else(|| InspectError::Answer("nothing is offered".into()))
+}
+
+/// A question about extensions alone.
+fn alone<'q>(ledger: &'q Identifier, extensions: &'q [Extension]) -> Question<'q> {
+    Question {
+        ledger,
+        extensions,
+        stack_id: "",
+        logical_id: "",
+        request_id: "",
+        properties_sha256: "",
+        first: "SELECT 1",
+        removing: false,
+        returning: false,
+        changelog: None,
+    }
 }
 
 /// The installed extensions as they are now, within the transaction at hand; in the same round

@@ -19,15 +19,27 @@ const MOST: usize = 64;
 
 static KNOWN: RwLock<VecDeque<SecretString>> = RwLock::new(VecDeque::new());
 
+/// Those of tenants, which are many, must not push the master's out.
+static PASSING: RwLock<VecDeque<SecretString>> = RwLock::new(VecDeque::new());
+
 /// From now on this text is blotted out, also as JSON or SQL would escape it.
 pub fn remember(secret: &SecretString) {
+    keep(&KNOWN, secret);
+}
+
+/// The same for one of many: it is forgotten when enough others came.
+pub fn remember_for_a_while(secret: &SecretString) {
+    keep(&PASSING, secret);
+}
+
+fn keep(ring: &RwLock<VecDeque<SecretString>>, secret: &SecretString) {
     let plain = secret.expose_secret();
     if plain.len() < SHORTEST {
         return;
     }
     let json = serde_json::to_string(plain).expect("a string always serializes");
     let forms = [plain.to_owned(), json[1..json.len() - 1].to_owned(), plain.replace('\'', "''")];
-    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    let mut known = ring.write().unwrap_or_else(PoisonError::into_inner);
     for form in forms {
         if !known.iter().any(|it| it.expose_secret() == form) {
             known.push_front(form.into());
@@ -38,9 +50,12 @@ pub fn remember(secret: &SecretString) {
 
 /// The text with every known secret replaced by `****`.
 pub fn scrub(text: &str) -> Cow<'_, str> {
-    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    let read = |ring: &'static RwLock<VecDeque<SecretString>>| {
+        ring.read().unwrap_or_else(PoisonError::into_inner)
+    };
+    let (known, passing) = (read(&KNOWN), read(&PASSING));
     let mut scrubbed = Cow::Borrowed(text);
-    for secret in known.iter() {
+    for secret in known.iter().chain(passing.iter()) {
         if scrubbed.contains(secret.expose_secret()) {
             scrubbed = Cow::Owned(scrubbed.replace(secret.expose_secret(), "****"));
         }

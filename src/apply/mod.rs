@@ -142,7 +142,8 @@ fn created(step: &Step) -> Option<Claim> {
     }
 }
 
-async fn carry_out(session: &Session, step: &Step) -> Result<Option<Left>, SqlError> {
+/// Does one step in the transaction at hand; gives what it had to leave.
+pub async fn carry_out(session: &Session, step: &Step) -> Result<Option<Left>, SqlError> {
     match step {
         Step::CreateSchema { name } => {
             session.run(&format!("CREATE SCHEMA {}", name.quoted())).await?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Task, World};
 use crate::changelog::{self, ChangelogError, Loaded};
+use crate::desired::Changelog;
 use crate::failure::Failure;
 use crate::inspect;
 use crate::observed::Observed;
@@ -13,7 +14,18 @@ use crate::source;
 
 /// The changelog, read and checked as far as that goes without a database; `None` if there is none.
 pub(super) async fn load(world: &World, task: &Task<'_>) -> Result<Option<Arc<Loaded>>, Failure> {
-    let Some(wanted) = &task.desired.changelog else { return Ok(None) };
+    match &task.desired.changelog {
+        Some(wanted) => load_this(world, task, wanted).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A changelog, read and checked.
+pub(super) async fn load_this(
+    world: &World,
+    task: &Task<'_>,
+    wanted: &Changelog,
+) -> Result<Arc<Loaded>, Failure> {
     task.budget.doing("reading the changelog");
     let bundle = source::open(&wanted.source, &world.places, &world.aws, task.budget).await?;
     task.budget.doing(format!("reading changelog `{}`", bundle.root));
@@ -28,7 +40,7 @@ pub(super) async fn load(world: &World, task: &Task<'_>) -> Result<Option<Arc<Lo
     for warning in &loaded.changelog.warnings {
         tracing::warn!("{warning}");
     }
-    Ok(Some(Arc::new(loaded)))
+    Ok(Arc::new(loaded))
 }
 
 /// A failure about edited changesets, with what was edited where the ledger has the earlier text.

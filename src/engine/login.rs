@@ -239,7 +239,8 @@ fn missing(secret: Option<&str>, what: &'static str) -> Failure {
     }
 }
 
-async fn iam_token(world: &World, endpoint: &Endpoint) -> Result<SecretString, Failure> {
+/// A token that proves an IAM login at an endpoint.
+pub(super) async fn iam_token(world: &World, endpoint: &Endpoint) -> Result<SecretString, Failure> {
     let config = world.aws.config().await;
     let region = crate::trust::region_of(&endpoint.host).or(config.region().map(AsRef::as_ref));
     let region = region.ok_or_else(|| {

@@ -12,6 +12,7 @@ mod changesets;
 pub mod delete;
 pub mod login;
 mod rehearse;
+mod tenants;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -71,10 +71,10 @@ impl SqlError {
     }
 
     /// Whether two sessions met while they wrote the same catalog rows: XX000 "tuple
-    /// concurrently updated", 23505 on a catalog's index, 42710 and 42P06 for what was not
+    /// concurrently updated", 23505 on a catalog's index, 42710, 42P04 and 42P06 for what was not
     /// there a moment ago. A second look then finds what the other one made.
     pub fn is_catalog_race(&self) -> bool {
-        const RACES: [&str; 4] = ["XX000", "23505", "42710", "42P06"];
+        const RACES: [&str; 5] = ["XX000", "23505", "42710", "42P04", "42P06"];
         self.sqlstate.as_deref().is_some_and(|it| RACES.contains(&it))
     }
 

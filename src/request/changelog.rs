@@ -82,13 +82,14 @@ fn entries(
     // The other keys are read also without a source, so that all mistakes are told at once.
     let mut changelog = of(source.clone().unwrap_or_else(|| Source::Inline(String::new())));
     for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
-        let read = entry(&mut changelog, key, &format!("{path}.{key}"), value);
+        let read = entry(&mut changelog, path, key, value);
         keep(errors, read);
     }
     source.map(|_| changelog)
 }
 
-fn entry(into: &mut Changelog, key: &str, path: &str, value: &Value) -> Read<()> {
+fn entry(into: &mut Changelog, at: &str, key: &str, value: &Value) -> Read<()> {
+    let path = &format!("{at}.{key}");
     match key {
         "Path" | "Inline" | "Bucket" | "Key" | "VersionId" => {}
         "Contexts" => into.contexts = joined(path, value)?,
@@ -99,7 +100,7 @@ fn entry(into: &mut Changelog, key: &str, path: &str, value: &Value) -> Read<()>
         "Schema" => into.schema = Some(name(path, value)?),
         "OutOfOrder" => into.out_of_order = value::boolean(path, value)?,
         "Baseline" => into.baseline = Some(name_of_state(path, value)?),
-        _ => return Err(value::unknown("key in `Changelog`:", key, &KEYS)),
+        _ => return Err(value::unknown(&format!("key in `{at}`:"), key, &KEYS)),
     }
     Ok(())
 }

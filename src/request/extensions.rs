@@ -11,16 +11,28 @@ use super::value::{self, PropertyError, Read};
 use crate::desired::{Extension, Policy, Version};
 use crate::ident::Identifier;
 
+/// How a property lists extensions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    /// A list, or a map.
+    Extensions,
+    /// A map of name to version.
+    PluginsMap,
+}
+
+const SPELLINGS: [(&str, Spelling); 2] =
+    [("Extensions", Spelling::Extensions), ("PluginsMap", Spelling::PluginsMap)];
+
 const KEYS: [&str; 5] = ["Name", "Version", "Schema", "Cascade", "OnDelete"];
 
 /// Both properties as one list, each extension once; what is wrong goes to `errors`.
 pub fn read(properties: &Map<String, Value>, errors: &mut Vec<PropertyError>) -> Vec<Extension> {
     let mut wanted: Vec<Extension> = Vec::new();
-    for property in ["Extensions", "PluginsMap"] {
+    for (property, spelling) in SPELLINGS {
         let Some(value) = properties.get(property).filter(|value| !value.is_null()) else {
             continue;
         };
-        for read in items(property, value) {
+        for read in items(property, value, spelling) {
             match read.and_then(|found| merge(&mut wanted, found)) {
                 Ok(()) => {}
                 Err(error) => errors.push(error),
@@ -30,11 +42,24 @@ pub fn read(properties: &Map<String, Value>, errors: &mut Vec<PropertyError>) ->
     wanted
 }
 
+/// Reads a property that is spelled as `Extensions` is, each extension once; what is wrong goes to
+/// `errors`.
+pub fn list(path: &str, value: &Value, errors: &mut Vec<PropertyError>) -> Vec<Extension> {
+    let mut wanted = Vec::new();
+    for read in items(path, value, Spelling::Extensions) {
+        let read = read.and_then(|found| {
+            merge(&mut wanted, found).map_err(|error| PropertyError(format!("`{path}`: {error}")))
+        });
+        errors.extend(read.err());
+    }
+    wanted
+}
+
 /// The names and policies alone, each entry by itself; `None` if a name is unreadable.
 /// An entry whose policy is unreadable is retained.
 pub fn read_for_delete(properties: &Map<String, Value>) -> Option<Vec<Extension>> {
     let mut found = Vec::new();
-    for property in ["Extensions", "PluginsMap"] {
+    for (property, _) in SPELLINGS {
         match properties.get(property).filter(|value| !value.is_null()) {
             None => {}
             Some(Value::Array(items)) => {
@@ -67,16 +92,16 @@ fn kept_or_dropped(value: &Value) -> Option<Extension> {
     })
 }
 
-fn items(property: &str, value: &Value) -> Vec<Read<Extension>> {
-    if let (Value::Array(items), "Extensions") = (value, property) {
+fn items(property: &str, value: &Value, spelling: Spelling) -> Vec<Read<Extension>> {
+    if let (Value::Array(items), Spelling::Extensions) = (value, spelling) {
         let each = |(at, value)| item(&format!("{property}[{at}]"), value);
         return items.iter().enumerate().map(each).collect();
     }
     match value::map(property, value) {
         Ok(map) => map.iter().map(|(key, version)| pair(property, key, version)).collect(),
-        Err(_) if property == "Extensions" => vec![Err(PropertyError(
-            "`Extensions` takes a list of names or maps, or a map of name to version".into(),
-        ))],
+        Err(_) if spelling == Spelling::Extensions => vec![Err(PropertyError(format!(
+            "`{property}` takes a list of names or maps, or a map of name to version"
+        )))],
         Err(error) => vec![Err(error)],
     }
 }
@@ -102,14 +127,14 @@ fn item(path: &str, value: &Value) -> Read<Extension> {
         map.get("Name").ok_or_else(|| PropertyError(format!("`{path}.Name` is missing")))?;
     let mut extension = bare(name(path, &value::text(&format!("{path}.Name"), given)?)?);
     for (key, value) in &map {
-        let path = format!("{path}.{key}");
+        let at = format!("{path}.{key}");
         match key.as_str() {
             "Name" => {}
-            "Version" => extension.version = version(&path, value)?,
-            "Schema" => extension.schema = Some(value::identifier(&path, value)?),
-            "Cascade" => extension.cascade = value::boolean(&path, value)?,
-            "OnDelete" => extension.on_delete = Some(value::word(&path, value, &POLICIES)?),
-            _ => return Err(value::unknown("key of an extension:", key, &KEYS)),
+            "Version" => extension.version = version(&at, value)?,
+            "Schema" => extension.schema = Some(value::identifier(&at, value)?),
+            "Cascade" => extension.cascade = value::boolean(&at, value)?,
+            "OnDelete" => extension.on_delete = Some(value::word(&at, value, &POLICIES)?),
+            _ => return Err(value::unknown(&format!("key in `{path}`:"), key, &KEYS)),
         }
     }
     Ok(extension)

@@ -9,6 +9,7 @@ pub mod envelope;
 mod extensions;
 pub mod properties;
 pub mod response_url;
+pub mod tenants;
 pub mod value;
 
 use serde_json::{Map, Value};

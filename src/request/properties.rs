@@ -8,14 +8,14 @@
 use serde_json::{Map, Value};
 
 use super::value::{self, PropertyError, Read};
-use super::{changelog, extensions};
+use super::{changelog, extensions, tenants};
 use crate::desired::{
     Auth, Changelog, Connection, Desired, Mode, OnDelete, Policy, SslMode, TransactionMode,
 };
 use crate::sql::check;
 
 /// Properties that are read, in the order of the reference.
-pub const KNOWN: [&str; 19] = [
+pub const KNOWN: [&str; 20] = [
     "ServiceToken",
     "ServiceTimeout",
     "DBSecret",
@@ -25,6 +25,7 @@ pub const KNOWN: [&str; 19] = [
     "Changelog",
     "Tenants",
     "TenantDefaults",
+    "TenantConnections",
     "OnCreate",
     "OnUpdate",
     "Mode",
@@ -39,8 +40,6 @@ pub const KNOWN: [&str; 19] = [
 
 /// The words of `OnDelete`.
 pub const POLICIES: [(&str, Policy); 2] = [("Retain", Policy::Retain), ("Drop", Policy::Drop)];
-
-const NOT_YET: [&str; 2] = ["Tenants", "TenantDefaults"];
 
 /// Keys of `Connection`.
 pub const CONNECTION_KEYS: [&str; 9] = [
@@ -58,8 +57,8 @@ pub const CONNECTION_KEYS: [&str; 9] = [
 /// Reads all properties; on failure the list of all that is wrong.
 pub fn read(properties: &Map<String, Value>) -> Result<Desired, Vec<PropertyError>> {
     let mut errors = Vec::new();
-    for (name, value) in properties {
-        errors.extend(refused_name(name, value));
+    for name in properties.keys() {
+        errors.extend(refused_name(name));
     }
     let mut reader = Reader { properties, errors };
     let desired = reader.desired();
@@ -80,10 +79,11 @@ pub fn read_for_delete(properties: &Map<String, Value>) -> Desired {
         desired.extensions.clear();
         desired.on_delete.policy = Policy::Retain;
     }
+    desired.tenants = tenants::read_for_delete(properties);
     desired
 }
 
-fn refused_name(name: &str, value: &Value) -> Option<PropertyError> {
+fn refused_name(name: &str) -> Option<PropertyError> {
     let lower = name.to_lowercase();
     if lower.contains("password") {
         return Some(PropertyError(format!(
@@ -91,21 +91,8 @@ fn refused_name(name: &str, value: &Value) -> Option<PropertyError> {
              in `DBSecret`"
         )));
     }
-    if NOT_YET.contains(&name) && !is_empty(value) {
-        return Some(PropertyError(format!("property `{name}` is not supported yet")));
-    }
     let known = name == "date" || KNOWN.contains(&name);
     (!known).then(|| value::unknown("property", name, &KNOWN))
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        _ => false,
-    }
 }
 
 /// Collects errors and goes on, so that the author sees them all.
@@ -153,8 +140,11 @@ impl Reader<'_> {
             extensions: extensions::read(self.properties, &mut self.errors),
             changelog: self.changelog(),
             transaction_mode: transaction_mode.unwrap_or_default(),
-            tenants: Vec::new(),
-            tenant_connections: 8,
+            tenants: tenants::read(self.properties, &mut self.errors),
+            tenant_connections: self
+                .property("TenantConnections", |path, value| value::integer(path, value, 1, 32))
+                .and_then(|it| u32::try_from(it).ok())
+                .unwrap_or(8),
             on_create: self.property("OnCreate", statements).unwrap_or_default(),
             on_update: self.property("OnUpdate", statements).unwrap_or_default(),
             on_delete: self.property("OnDelete", on_delete).unwrap_or_default(),
@@ -324,6 +314,7 @@ mod tests {
             "MasterPassword": "x",
             "Connection": {"Prot": 1, "Port": "x", "Host": "postgres://a:b@c/d"},
             "Tenants": [{"Name": "a"}],
+            "TenantConnections": 33,
             "Mode": "Dry",
             "OnCreate": ["ALTER ROLE a PASSWORD 'x'"],
             "OnDelete": {"Police": "Drop"},

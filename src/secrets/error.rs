@@ -176,6 +176,11 @@ impl SecretError {
         }
     }
 
+    /// Whether there is a secret of the name that was to be made.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Exists(_) | Self::Deleted(_))
+    }
+
     /// Whether a later try may succeed.
     pub fn heals(&self) -> bool {
         matches!(self, Self::Unavailable { heals: true, .. })

@@ -20,6 +20,7 @@ use secrecy::SecretString;
 pub use error::{Action, SecretError};
 pub use login::{Login, LoginError, with};
 pub use password::password;
+pub(crate) use password::token;
 
 /// A store of secrets, by name or ARN.
 pub trait SecretStore: Send + Sync {

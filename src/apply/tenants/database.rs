@@ -50,14 +50,17 @@ pub fn finish(
     sql + &entry.holds_database(name.as_str())
 }
 
-/// Gives a row for each privilege that PUBLIC has on a database.
+/// Gives a row for each privilege that PUBLIC has on a database, with [`PUBLIC`] in front.
 pub fn public_privileges(name: &Identifier) -> String {
     format!(
-        "SELECT a.privilege_type FROM pg_catalog.pg_database d, pg_catalog.aclexplode(coalesce(d.datacl, \
+        "SELECT '{PUBLIC}', a.privilege_type FROM pg_catalog.pg_database d, pg_catalog.aclexplode(coalesce(d.datacl, \
          pg_catalog.acldefault('d', d.datdba))) a WHERE d.datname = {} AND a.grantee = 0;\n",
         literal(name.as_str())
     )
 }
+
+/// What the rows of [`public_privileges`] begin with.
+pub const PUBLIC: &str = "privilege of PUBLIC";
 
 /// What a change of a database that is there takes; empty for other changes.
 pub fn statements(change: &Change, tenant: &Tenant, entry: &Entry<'_>, mark: &str) -> String {

@@ -1,0 +1,164 @@
+//! A tenant's changelog: the same engine, over the tenant's own login.
+//!
+//! Ledger and history are the tenant's: in its database, or beside its schema. A
+//! changelog that several tenants share is read once.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::Mutex;
+
+use super::super::{Task, Trigger, World, apply as engine, changelog as reading, look as looking};
+use super::Work;
+use super::one::Told;
+use super::see::Seen;
+use crate::changelog::Loaded;
+use crate::desired::tenant::{Place, Tenant};
+use crate::desired::{Auth, Changelog, Connection, Desired, Mode, OnDelete};
+use crate::failure::Failure;
+use crate::ident::Identifier;
+use crate::ledger;
+use crate::observed::tenant::LoginState;
+use crate::plan::tenants::{Change, TenantError};
+use crate::request::properties_sha256;
+use crate::secrets::Login;
+
+/// Changelogs that were read, each once.
+#[derive(Default)]
+pub(super) struct Shelf(Mutex<Vec<(Changelog, Arc<Loaded>)>>);
+
+impl Shelf {
+    async fn get(
+        &self,
+        world: &World,
+        task: &Task<'_>,
+        wanted: &Changelog,
+    ) -> Result<Arc<Loaded>, Failure> {
+        let mut shelf = self.0.lock().await;
+        if let Some((_, loaded)) = shelf.iter().find(|it| it.0 == *wanted) {
+            return Ok(loaded.clone());
+        }
+        let loaded = reading::load_this(world, task, wanted).await?;
+        shelf.push((wanted.clone(), loaded.clone()));
+        Ok(loaded)
+    }
+}
+
+/// Schema of the ledger of a tenant that is a schema.
+pub fn ledger_of(schema: &Identifier) -> Result<Identifier, Failure> {
+    Identifier::new(format!("{}_{schema}", ledger::DEFAULT))
+        .map_err(|error| Failure::Internal(error.to_string()))
+}
+
+/// Runs what is pending.
+pub(super) async fn apply(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    seen: &Seen,
+    told: &mut Told,
+) -> Result<(), Failure> {
+    let Some(wanted) = &tenant.changelog else { return Ok(()) };
+    let started = Instant::now();
+    let loaded = work.shelf.get(work.world, work.task, wanted).await?;
+    let (login, desired) = parts(work, tenant, seen, Mode::Apply)?;
+    let task = task(work, tenant, &login, &desired)?;
+    let outcome = Box::pin(engine::run(work.world, &task, Some(&loaded))).await?;
+    let steps = outcome.plan.steps.into_iter().map(Change::Changeset).collect::<Vec<_>>();
+    if outcome.changed {
+        told.took(&steps, started);
+    }
+    Ok(())
+}
+
+/// What would run.
+pub(super) async fn look(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    seen: &Seen,
+) -> Result<Vec<Change>, Failure> {
+    let Some(wanted) = &tenant.changelog else { return Ok(Vec::new()) };
+    let works =
+        |kept: &super::see::Kept| seen.logins.get(&kept.username) == Some(&LoginState::Works);
+    if !seen.kept.get(&tenant.username).is_some_and(works) {
+        return all(work, tenant).await;
+    }
+    let loaded = work.shelf.get(work.world, work.task, wanted).await?;
+    let (login, desired) = parts(work, tenant, seen, Mode::Plan)?;
+    let task = task(work, tenant, &login, &desired)?;
+    let look = Box::pin(looking(work.world, &task, Some(&loaded), work.with_events)).await?;
+    Ok(look.plan.steps.into_iter().map(Change::Changeset).collect())
+}
+
+/// All of it, of a tenant that is not there yet.
+pub(super) async fn all(work: &Work<'_>, tenant: &Tenant) -> Result<Vec<Change>, Failure> {
+    let Some(wanted) = &tenant.changelog else { return Ok(Vec::new()) };
+    let loaded = work.shelf.get(work.world, work.task, wanted).await?;
+    Ok(vec![Change::Changelog { changesets: loaded.changelog.changesets.len() }])
+}
+
+fn parts(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    seen: &Seen,
+    mode: Mode,
+) -> Result<(Login, Desired), Failure> {
+    let kept = seen.kept.get(&tenant.username);
+    let kept = kept.ok_or_else(|| TenantError::Full(tenant.username.to_string()))?;
+    let endpoint = work.master.endpoint();
+    let database = match &tenant.place {
+        Place::Database(name) => name.to_string(),
+        Place::Schema(_) => work.cluster.target.clone(),
+    };
+    let login = Login {
+        host: Some(endpoint.host),
+        port: Some(endpoint.port),
+        username: Some(kept.username.to_string()),
+        password: kept.password.clone(),
+        database: Some(database),
+        ..Login::default()
+    };
+    let auth = if tenant.iam_auth { Auth::Iam } else { Auth::Password };
+    let desired = Desired {
+        secret: None,
+        connection: Connection { auth, ..work.task.desired.connection.clone() },
+        extensions: Vec::new(),
+        changelog: tenant.changelog.clone(),
+        tenants: Vec::new(),
+        on_create: Vec::new(),
+        on_update: Vec::new(),
+        on_delete: OnDelete::default(),
+        mode,
+        ..work.task.desired.clone()
+    };
+    Ok((login, desired))
+}
+
+fn task<'t>(
+    work: &'t Work<'_>,
+    tenant: &Tenant,
+    login: &'t Login,
+    desired: &'t Desired,
+) -> Result<Task<'t>, Failure> {
+    let (ledger, search_path) = match &tenant.place {
+        Place::Database(_) => (ledger::default_schema(), None),
+        Place::Schema(name) => (ledger_of(name)?, Some(name.quoted())),
+    };
+    // Its own properties, so that another tenant's change is none of this one.
+    let shown = format!("{:?}", tenant.changelog);
+    let map = std::iter::once(("Changelog".to_owned(), shown.into())).collect();
+    Ok(Task {
+        desired,
+        ids: work.task.ids,
+        physical_id: work.task.physical_id.clone(),
+        properties_sha256: properties_sha256(&map),
+        trigger: Trigger::Call,
+        ledger,
+        login: Some(login),
+        search_path,
+        rehearse: false,
+        event_at: None,
+        labels: work.task.labels.clone(),
+        started: work.task.started,
+        budget: work.task.budget,
+    })
+}

@@ -1,0 +1,242 @@
+//! Inside of a tenant's database: extensions, schema `public`, privileges, the changelog.
+//!
+//! The master does what takes its rights, in a session in which nothing of the
+//! tenant's runs. All the rest is done over the tenant's own login, so that its
+//! triggers and functions are nobody else than the tenant.
+
+use std::time::Instant;
+
+use super::one::{self, Told, failed, run};
+use super::see::Seen;
+use super::{Work, changelog};
+use crate::apply::{self, tenants::inside as texts};
+use crate::desired::Desired;
+use crate::desired::tenant::{Access, Place, Tenant};
+use crate::failure::Failure;
+use crate::ident::Identifier;
+use crate::inspect;
+use crate::observed::Observed;
+use crate::observed::tenant::{Inside, Lacking};
+use crate::plan::tenants::inner::DATABASE_OWNER;
+use crate::plan::tenants::{self as plan, Change, TenantError};
+use crate::plan::{Step, changes as changes_of_extensions};
+use crate::postgres::Session;
+
+/// Brings the inside to what is asked for, and proves that the tenant's login works.
+pub(super) async fn settle(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    is_new: bool,
+    seen: &mut Seen,
+    told: &mut Told,
+) -> Result<(), Failure> {
+    let mut session = None;
+    let inside = of(work, tenant, is_new, seen, &mut session).await?;
+    let inner = plan::inner::inner(tenant, &inside)?;
+    let (of_master, of_tenant): (Vec<_>, Vec<_>) =
+        inner.into_iter().partition(|it| !texts::of_master(it, tenant).is_empty());
+    let extensions = extensions(work, tenant, is_new, &mut session).await?;
+    let started = Instant::now();
+    let master = master(work, tenant, session, &extensions, &of_master);
+    // The login needs nothing of what the master does inside.
+    let (master, own) = tokio::join!(master, own(work, tenant, seen));
+    master?;
+    let own = own?;
+    told.took(&of_master, started);
+    told.took(&extensions.into_iter().map(Change::Extension).collect::<Vec<_>>(), started);
+    if !of_tenant.is_empty() {
+        let started = Instant::now();
+        let Some(own) = &own else {
+            return Err(TenantError::Full(tenant.username.to_string()).into());
+        };
+        for change in &of_tenant {
+            let sql = format!("BEGIN; {}COMMIT", texts::of_tenant(change, tenant));
+            run(own, &change.to_string(), &sql).await?;
+        }
+        told.took(&of_tenant, started);
+    }
+    if let Some(own) = own {
+        own.close().await;
+    }
+    changelog::apply(work, tenant, seen, told).await
+}
+
+/// What would be done inside.
+pub(super) async fn look(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    is_new: bool,
+    seen: &mut Seen,
+) -> Result<Vec<Change>, Failure> {
+    if is_new {
+        // All of it is new, and said in one line each.
+        let mut changes = plan::inner::inner(tenant, &fresh(tenant))?;
+        changes.retain(|it| !matches!(it, Change::GiveSchema { .. }));
+        let steps = extensions_of_a_new(work, tenant).await?;
+        changes.splice(..0, steps.into_iter().map(Change::Extension));
+        changes.extend(changelog::all(work, tenant).await?);
+        return Ok(changes);
+    }
+    let mut session = None;
+    let inside = of(work, tenant, is_new, seen, &mut session).await?;
+    let mut changes: Vec<_> = extensions(work, tenant, is_new, &mut session)
+        .await?
+        .into_iter()
+        .map(Change::Extension)
+        .collect();
+    changes.extend(plan::inner::inner(tenant, &inside)?);
+    changes.extend(changelog::look(work, tenant, seen).await?);
+    Ok(changes)
+}
+
+/// What a database of `template0` has inside.
+fn fresh(tenant: &Tenant) -> Inside {
+    let lacking = Lacking { defaults: true, ..Lacking::default() };
+    Inside {
+        schema_owner: DATABASE_OWNER.into(),
+        public_creates: false,
+        lacking: tenant.roles.iter().map(|it| (it.name.to_string(), lacking.clone())).collect(),
+    }
+}
+
+/// What there is inside; a session of the master's is opened only if there is no other way.
+async fn of(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    is_new: bool,
+    seen: &Seen,
+    session: &mut Option<Session>,
+) -> Result<Inside, Failure> {
+    if is_new && tenant.template.as_str() == "template0" {
+        return Ok(fresh(tenant));
+    }
+    let (schema, database) = match &tenant.place {
+        Place::Database(name) => ("public", Some(name)),
+        Place::Schema(name) => (name.as_str(), None),
+    };
+    let roles: Vec<_> = tenant
+        .roles
+        .iter()
+        .filter(|it| it.access != Access::Migrate)
+        .map(|it| (it.name.as_str(), it.access == Access::Readwrite))
+        .collect();
+    let user = tenant.username.as_str();
+    let inside = match (&seen.own, database) {
+        (Some(own), _) => inspect::tenants::inside(own, schema, user, &roles).await,
+        (None, Some(database)) => {
+            let own = opened(work, database, session).await?;
+            inspect::tenants::inside(own, schema, user, &roles).await
+        }
+        (None, None) => {
+            let target = work.master.session().await?;
+            let inside = inspect::tenants::inside(&target, schema, user, &roles).await;
+            work.master.give_back(target);
+            inside
+        }
+    };
+    let mut inside = inside?;
+    // Further roles that are made in this run have nothing yet.
+    for role in &tenant.roles {
+        let lacking = || Lacking { defaults: true, ..Lacking::default() };
+        inside.lacking.entry(role.name.to_string()).or_insert_with(lacking);
+    }
+    Ok(inside)
+}
+
+async fn opened<'s>(
+    work: &Work<'_>,
+    database: &Identifier,
+    session: &'s mut Option<Session>,
+) -> Result<&'s Session, Failure> {
+    if session.is_none() {
+        *session = Some(work.master.inside(database).await?);
+    }
+    Ok(session.as_ref().expect("it was opened above"))
+}
+
+/// The steps that bring the extensions to what is asked for.
+async fn extensions(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    is_new: bool,
+    session: &mut Option<Session>,
+) -> Result<Vec<Step>, Failure> {
+    let Place::Database(database) = &tenant.place else { return Ok(Vec::new()) };
+    if tenant.extensions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let offered = if is_new { Some(work.offered().await?) } else { None };
+    let session = opened(work, database, session).await?;
+    let observed = inspect::extensions(session, &tenant.extensions, offered).await?;
+    planned(work, tenant, &observed)
+}
+
+async fn extensions_of_a_new(work: &Work<'_>, tenant: &Tenant) -> Result<Vec<Step>, Failure> {
+    if tenant.extensions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let offered = Some(work.offered().await?.clone());
+    planned(work, tenant, &Observed { offered, ..Observed::default() })
+}
+
+fn planned(work: &Work<'_>, tenant: &Tenant, observed: &Observed) -> Result<Vec<Step>, Failure> {
+    let desired = Desired {
+        extensions: tenant.extensions.clone(),
+        changelog: None,
+        ..work.task.desired.clone()
+    };
+    Ok(changes_of_extensions(&desired, None, observed, None, false)?.steps)
+}
+
+/// The master's part, in one transaction. Extensions come before `public` is given away: nobody
+/// else can have put anything in their way.
+async fn master(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    mut session: Option<Session>,
+    extensions: &[Step],
+    changes: &[Change],
+) -> Result<(), Failure> {
+    let Place::Database(database) = &tenant.place else { return Ok(()) };
+    if extensions.is_empty() && changes.is_empty() {
+        return Ok(());
+    }
+    let session = opened(work, database, &mut session).await?;
+    let mut begin = format!("BEGIN; {}\n", work.task.budget.set_local());
+    let give: String = changes.iter().map(|it| texts::of_master(it, tenant)).collect();
+    let what = changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if extensions.is_empty() {
+        return run(session, &what, &(begin + &give + "COMMIT")).await.map(drop);
+    }
+    begin += "SET LOCAL search_path = public;\n";
+    run(session, "begin", &begin).await?;
+    for step in extensions {
+        let done = apply::carry_out(session, step).await;
+        done.map_err(|source| failed(&step.to_string(), source))?;
+    }
+    run(session, &what, &(give + "COMMIT")).await.map(drop)
+}
+
+/// The session of the tenant's own login, which has to work; `None` if it is full.
+async fn own(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    seen: &mut Seen,
+) -> Result<Option<Session>, Failure> {
+    if let Some(own) = seen.own.take() {
+        return Ok(Some(own));
+    }
+    let database = match &tenant.place {
+        Place::Database(name) => name.as_str(),
+        Place::Schema(_) => work.cluster.target.as_str(),
+    };
+    let Some(kept) = seen.kept.get(&tenant.username) else { return Ok(None) };
+    if kept.password.is_none() && !tenant.iam_auth {
+        return Ok(None);
+    }
+    use crate::observed::tenant::LoginState::{Rotating, Works};
+    if let Some(Works | Rotating) = seen.logins.get(&kept.username) {
+        return Ok(None);
+    }
+    one::works(work, tenant, database, kept, tenant.secret.id()).await
+}

@@ -1,0 +1,364 @@
+//! The road of one tenant: look, plan, carry out, log in, write down.
+//!
+//! Each step is safe to repeat, and leaves behind what the next run needs to go
+//! on: the secret is written before the role gets its password, role and ledger
+//! are one transaction, a database that is begun carries a mark, and it takes no
+//! connections before it is closed to all others.
+
+use std::time::Instant;
+
+use secrecy::SecretString;
+
+use super::see::{self, Kept, Seen, Tried};
+use super::{Work, inside, secrets};
+use crate::apply::ApplyError;
+use crate::apply::tenants::{as_member, database, role};
+use crate::desired::tenant::{Owner, Place, Tenant};
+use crate::failure::Failure;
+use crate::ident::Identifier;
+use crate::ledger::AuditRow;
+use crate::observed::tenant::{Found, HeldKind, LoginState};
+use crate::plan::Step;
+use crate::plan::tenants::{self as plan, Change, Sight, TenantError};
+use crate::postgres::{Row, Session, SqlError, scram};
+
+/// What came of one tenant.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// What was changed, with milliseconds.
+    pub(super) changes: Vec<(Change, u128)>,
+    /// The ARN of its own secret.
+    pub(super) secret_arn: String,
+    /// What is to be said beyond that.
+    pub(super) notes: Vec<String>,
+}
+
+impl Told {
+    pub(super) fn took(&mut self, changes: &[Change], since: Instant) {
+        let ms = since.elapsed().as_millis();
+        self.changes.extend(changes.iter().map(|it| (it.clone(), ms)));
+    }
+}
+
+/// Brings one tenant to what is asked for.
+pub(super) async fn provision(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    found: &Found,
+    mut careful: bool,
+) -> Result<Told, Failure> {
+    let mut told = Told::default();
+    let mut seen = see::see(work, tenant, found, careful).await?;
+    let mut outer = plan::outer(tenant, &sight(work, found, &seen))?;
+    let restored: Vec<_> =
+        outer.iter().filter(|it| matches!(it, Change::RestoreSecret { .. })).cloned().collect();
+    if !restored.is_empty() {
+        let started = Instant::now();
+        secrets::restore(work, tenant, &restored).await?;
+        told.took(&restored, started);
+        careful = true;
+        seen = see::see(work, tenant, found, careful).await?;
+        outer = plan::outer(tenant, &sight(work, found, &seen))?;
+    }
+    let rotations = plan::rotations(tenant, &sight(work, found, &seen));
+    secrets::write(work, tenant, &outer, &mut seen, &mut told).await?;
+    roles(work, tenant, &outer, &seen, &mut told).await?;
+    let is_new = match &tenant.place {
+        Place::Database(name) => {
+            of_database(work, tenant, name, (found, seen.mark), &outer, &mut told).await?
+        }
+        Place::Schema(_) => false,
+    };
+    inside::settle(work, tenant, is_new, &mut seen, &mut told).await?;
+    further_logins(work, tenant, &seen).await?;
+    secrets::rotate(work, tenant, &rotations, &seen, &mut told).await?;
+    if let Some(kept) = seen.kept.get(&tenant.username) {
+        told.secret_arn.clone_from(&kept.arn);
+    }
+    if seen.logins.values().any(|it| *it == LoginState::Rotating) {
+        told.notes.push(format!("tenant {}: a rotation is under way", tenant.name));
+    }
+    write_down(work, tenant, found, &told).await?;
+    Ok(told)
+}
+
+/// What would be done, for people who ask first.
+pub(super) async fn look(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    found: &Found,
+) -> Result<Vec<Change>, Failure> {
+    let mut seen = see::see(work, tenant, found, true).await?;
+    let sight = sight(work, found, &seen);
+    let mut changes = plan::outer(tenant, &sight)?;
+    let rotations = plan::rotations(tenant, &sight);
+    let is_new = changes
+        .iter()
+        .any(|it| matches!(it, Change::CreateDatabase { .. } | Change::FinishDatabase { .. }));
+    changes.extend(inside::look(work, tenant, is_new, &mut seen).await?);
+    changes.extend(rotations);
+    Ok(changes)
+}
+
+fn sight<'a>(work: &'a Work<'_>, found: &'a Found, seen: &'a Seen) -> Sight<'a> {
+    Sight {
+        asking: work.asking,
+        cluster: &work.cluster,
+        found,
+        secrets: &seen.secrets,
+        logins: &seen.logins,
+        keys: &seen.keys,
+    }
+}
+
+/// Runs SQL for a change, so that an error says for which.
+pub(super) async fn run(session: &Session, change: &str, sql: &str) -> Result<Vec<Row>, Failure> {
+    session.run(sql).await.map_err(|source| failed(change, source))
+}
+
+pub(super) fn failed(change: &str, source: SqlError) -> Failure {
+    let (step, at) = (Some(change.to_owned()), None);
+    Failure::Apply(ApplyError { step, undone: 0, ours: true, at, source })
+}
+
+/// The beginning of a transaction with what it must hold for.
+fn begin(work: &Work<'_>) -> String {
+    let self_grant = if work.cluster.version_num >= 160_000 {
+        // Or the server may make us a member of each role that we make.
+        "SET LOCAL createrole_self_grant = '';\n"
+    } else {
+        ""
+    };
+    format!(
+        "{}{}\n{}\n{self_grant}",
+        work.entry.begin(),
+        work.task.budget.set_local(),
+        work.entry.assert_wanted(work.since)
+    )
+}
+
+/// Roles, secrets' rows, and what else is one transaction in the target database.
+async fn roles(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    outer: &[Change],
+    seen: &Seen,
+    told: &mut Told,
+) -> Result<(), Failure> {
+    let started = Instant::now();
+    let mark = plan::mark(&work.asking, &tenant.name);
+    let verifier = |name: &Identifier| -> Option<SecretString> {
+        let kept = seen.kept.values().find(|it| it.username == *name)?;
+        kept.password.as_ref().map(scram::verifier)
+    };
+    let target = Identifier::new(&work.cluster.target).ok();
+    let mut sql = String::new();
+    let mut done = Vec::new();
+    for change in outer {
+        let verifier = match change {
+            Change::CreateRole { name, .. } | Change::SetPassword { name } => verifier(name),
+            _ => None,
+        };
+        let mut statements = role::statements(change, tenant, work.entry, &mark, verifier.as_ref());
+        if let Some(target) = &target {
+            statements += &database::schema_statements(change, tenant, work.entry, &mark, target);
+        }
+        if !statements.is_empty() {
+            done.push(change.clone());
+        }
+        sql += &statements;
+    }
+    let written = outer.iter().filter_map(|it| match it {
+        Change::CreateSecret { login, .. } => Some((login, true)),
+        Change::TagSecret { login, .. } => Some((login, false)),
+        _ => None,
+    });
+    for (login, created) in written {
+        if let Some(kept) = seen.kept.get(login) {
+            let held = (HeldKind::Secret, kept.arn.as_str(), "NULL");
+            sql += &work.entry.holds(tenant, held, created, None);
+        }
+    }
+    if let Some(name) = new_database(outer) {
+        sql += &database::begun(work.entry, tenant, name, seen.mark);
+    }
+    if sql.is_empty() {
+        return Ok(());
+    }
+    let what = done.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    // CREATE DATABASE waits for the disk, and so for this too.
+    let lazy =
+        if new_database(outer).is_some() { "SET LOCAL synchronous_commit = off;\n" } else { "" };
+    let sql = format!("{}{lazy}{sql}COMMIT", begin(work));
+    alone(work, &what, &sql).await?;
+    told.took(&done, started);
+    Ok(())
+}
+
+/// One transaction over a session on the target database, while nobody else writes what the
+/// cluster shares.
+async fn alone(work: &Work<'_>, what: &str, sql: &str) -> Result<Vec<Row>, Failure> {
+    let session = work.master.session().await?;
+    let rows = work.master.alone(run(&session, what, sql)).await?;
+    work.master.give_back(session);
+    Ok(rows)
+}
+
+fn new_database(outer: &[Change]) -> Option<&Identifier> {
+    outer.iter().find_map(|it| match it {
+        Change::CreateDatabase { name } => Some(name),
+        _ => None,
+    })
+}
+
+/// The database and its attributes; whether it is new.
+async fn of_database(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    name: &Identifier,
+    (found, mark): (&Found, i32),
+    outer: &[Change],
+    told: &mut Told,
+) -> Result<bool, Failure> {
+    let started = Instant::now();
+    let comment = plan::mark(&work.asking, &tenant.name);
+    let is_new =
+        |it: &&Change| matches!(it, Change::CreateDatabase { .. } | Change::FinishDatabase { .. });
+    if let Some(change) = outer.iter().find(is_new) {
+        let what = change.to_string();
+        if matches!(change, Change::CreateDatabase { .. }) {
+            let session = work.master.session().await?;
+            let sql = database::create(tenant, name, mark);
+            run(&session, &what, &sql).await?;
+            work.master.give_back(session);
+        }
+        let master = &work.cluster.master;
+        let sql = format!(
+            "{}SET LOCAL synchronous_commit = off;\n{}{}COMMIT",
+            begin(work),
+            database::finish(work.entry, tenant, name, master, &comment),
+            database::public_privileges(name),
+        );
+        closed(name, &alone(work, &what, &sql).await?)?;
+        told.took(std::slice::from_ref(change), started);
+        return Ok(true);
+    }
+    let mut sql = String::new();
+    let mut done = Vec::new();
+    for change in outer {
+        let statements = database::statements(change, tenant, work.entry, &comment);
+        if !statements.is_empty() {
+            sql += &statements;
+            done.push(change.clone());
+        }
+    }
+    let given = outer.iter().find(|it| matches!(it, Change::GiveDatabase { .. }));
+    if let Some(change @ Change::GiveDatabase { name, to, .. }) = given {
+        sql += &database::give(name, to, &work.cluster.master);
+        done.push(change.clone());
+    }
+    if sql.is_empty() {
+        return Ok(false);
+    }
+    let owner = found.databases.get(name.as_str()).map(|it| it.owner.as_str());
+    let takes_membership = tenant.owner == Owner::Tenant || owner == Some(tenant.username.as_str());
+    if takes_membership {
+        sql = as_member(&tenant.username, &sql);
+    }
+    let what = done.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let sql = format!("{}{sql}{}COMMIT", begin(work), database::public_privileges(name));
+    closed(name, &alone(work, &what, &sql).await?)?;
+    told.took(&done, started);
+    Ok(false)
+}
+
+/// What was taken from PUBLIC is read back: a server only warns if it was not ours to take.
+fn closed(name: &Identifier, rows: &[Row]) -> Result<(), Failure> {
+    let is_open = |row: &Row| row.first().and_then(Option::as_deref) == Some(database::PUBLIC);
+    if rows.iter().any(is_open) {
+        return Err(TenantError::StillOpen(name.to_string()).into());
+    }
+    Ok(())
+}
+
+/// A tenant counts as done when each of its logins works.
+async fn further_logins(work: &Work<'_>, tenant: &Tenant, seen: &Seen) -> Result<(), Failure> {
+    let database = match &tenant.place {
+        Place::Database(name) => name.as_str(),
+        Place::Schema(_) => work.cluster.target.as_str(),
+    };
+    for (login, _, secret) in tenant.logins().skip(1) {
+        let Some(kept) = seen.kept.get(login) else { continue };
+        let worked = [Some(&LoginState::Works), Some(&LoginState::Rotating)];
+        if !worked.contains(&seen.logins.get(&kept.username)) {
+            works(work, tenant, database, kept, secret.id()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Logs in; the session is given if there is one to be had.
+pub(super) async fn works(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    database: &str,
+    kept: &Kept,
+    secret: &str,
+) -> Result<Option<Session>, Failure> {
+    match see::try_login(work, tenant, database, kept).await? {
+        Tried::Works(session) => Ok(Some(session)),
+        Tried::Right(_) => Ok(None),
+        Tried::Refused(why) | Tried::Barred(why) => Err(TenantError::LoginRefused {
+            role: kept.username.to_string(),
+            secret: secret.to_owned(),
+            why: why.to_string(),
+        }
+        .into()),
+    }
+}
+
+/// The ledger and its audit learn what there was to do; of nothing they learn nothing.
+async fn write_down(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    found: &Found,
+    told: &Told,
+) -> Result<(), Failure> {
+    let ours = found.held.iter().filter(|it| it.tenant == tenant.name && work.is_ours(it));
+    let differs = |it: &crate::observed::tenant::Held| {
+        it.released
+            || it.physical_id != work.asking.physical_id
+            || it.policy != tenant.on_remove.policy.as_str()
+            || it.force != tenant.on_remove.force
+    };
+    let stale = ours.into_iter().any(differs);
+    if told.changes.is_empty() && !stale {
+        return Ok(());
+    }
+    let rows: Vec<_> = told
+        .changes
+        .iter()
+        .map(|(change, ms)| AuditRow {
+            action: work.step(&tenant.name, change).to_string(),
+            status: "success",
+            duration_ms: *ms,
+            message: None,
+        })
+        .collect();
+    let holds = if stale { work.entry.still_holds(tenant) } else { String::new() };
+    let sql = format!(
+        "BEGIN; SET LOCAL synchronous_commit = off;\n{holds}{}COMMIT",
+        work.entry.audit(&rows)
+    );
+    let session = work.master.session().await?;
+    session.run(&sql).await.map_err(Failure::Ledger)?;
+    work.master.give_back(session);
+    Ok(())
+}
+
+impl Work<'_> {
+    /// A change as the plan shows it.
+    pub(super) fn step(&self, tenant: &str, change: &Change) -> Step {
+        Step::Tenant { tenant: tenant.to_owned(), change: Box::new(change.clone()) }
+    }
+}
