@@ -75,12 +75,21 @@ async fn attempt(step: &Rotation<'_>, change: &Change<'_>) -> Result<Session, Ro
         }
     };
     step.budget.doing(format!("changing role `{}`", change.role));
+    match look_and_change(&session, change).await {
+        Ok(()) => Ok(session),
+        Err(error) => {
+            session.close().await;
+            Err(error)
+        }
+    }
+}
+
+async fn look_and_change(session: &Session, change: &Change<'_>) -> Result<(), RotationError> {
     let rows = session.run(&sql::roles(change.look)).await.map_err(|it| failed(change, it))?;
     let roles: Option<Vec<_>> = rows.iter().map(|row| Role::read(row)).collect();
     let unread = || SqlError::unexpected("the server does not tell what a role is".to_owned());
     (change.judge)(&roles.ok_or_else(|| failed(change, unread()))?)?;
-    session.execute(&change.statement).await.map_err(|it| failed(change, it))?;
-    Ok(session)
+    session.execute(&change.statement).await.map_err(|it| failed(change, it))
 }
 
 fn failed(change: &Change<'_>, error: SqlError) -> RotationError {

@@ -50,7 +50,9 @@ impl Role {
 /// Whether the password of `role` may be set; by itself, if it is the one of the session.
 pub fn may_be_set(role: &Role) -> Result<(), RotationError> {
     let name = &role.name;
-    if role.iam {
+    // RDS takes no password from such a role; one that has just logged in with its own is none,
+    // whatever its groups are.
+    if role.iam && !role.own {
         return Err(RotationError::Refused(
             format!("role `{name}` is a member of `rds_iam`, and so has no password to rotate"),
             "Take the secret's rotation away, or the role's membership.",
@@ -140,7 +142,7 @@ mod tests {
         let powerful = Role { privileged: true, ..role("dba", &[]) };
         assert!(may_be_set(&powerful).is_err());
         assert!(may_be_set(&Role { own: true, ..powerful }).is_ok());
-        let by_token = Role { iam: true, own: true, ..role("t", &["rds_iam"]) };
+        let by_token = Role { iam: true, ..role("t", &["rds_iam"]) };
         assert!(may_be_set(&by_token).unwrap_err().to_string().contains("`rds_iam`"));
     }
 

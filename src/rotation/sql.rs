@@ -75,7 +75,7 @@ BEGIN
       LEFT JOIN pg_database d ON d.oid = s.setdatabase WHERE r.rolname = clone_name
   LOOP
     EXECUTE format('ALTER ROLE %I%s RESET ALL', clone_name,
-      coalesce(format(' IN DATABASE %I', setting.datname), ''));
+      coalesce(' IN DATABASE ' || quote_ident(setting.datname), ''));
   END LOOP;
   EXECUTE format('ALTER ROLE %I SET role = %L', clone_name, base_name);
   FOR setting IN
@@ -94,7 +94,7 @@ BEGIN
     END IF;
     BEGIN
       EXECUTE format('ALTER ROLE %I%s SET %s = %s', clone_name,
-        coalesce(format(' IN DATABASE %I', setting.datname), ''),
+        coalesce(' IN DATABASE ' || quote_ident(setting.datname), ''),
         (SELECT string_agg(quote_ident(part), '.') FROM regexp_split_to_table(setting.name, '\.') part),
         setting.value);
     -- What only a superuser may set, or what the server does not know (any more).

@@ -108,6 +108,6 @@ pub(super) fn refused(error: &ConnectError, which: &str, username: &str) -> Rota
     RotationError::Refused(
         format!("the {which} login of `{username}` does not work: {error}"),
         "Bring the role's password and the secret together: deploy the resource that made them, or \
-         set one to the other by hand; look also at the role's VALID UNTIL and LOGIN.",
+         set one to the other by hand; look also at the role's LOGIN, VALID UNTIL and `rds_iam`.",
     )
 }

@@ -228,8 +228,7 @@ fn a_server_that_is_down_is_waited_for() {
 #[test]
 fn a_server_that_stays_down_ends_in_an_error_that_names_it() {
     let server = Server::private(&crate::support::Settings::default());
-    let stage =
-        Stage::with(&server, Single, |options| options.timeout(Duration::from_secs(4)));
+    let stage = Stage::with(&server, Single, |options| options.timeout(Duration::from_secs(4)));
     server.stop(crate::support::Stop::Fast);
     let (name, why) = stage.refused("setSecret");
     assert_eq!(name, "RetryableServerUnavailable");

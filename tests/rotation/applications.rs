@@ -1,1 +1,1 @@
-//! x
+//! What a running application sees of rotations.

@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod alternating;
 mod again;
+mod alternating;
 mod applications;
 mod refusals;
 mod single;
