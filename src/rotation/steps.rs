@@ -9,8 +9,8 @@
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::checks::{self, Pair};
-use super::error::RotationError;
+use super::checks::{self, Credentials, Pair};
+use super::error::{DISCARD, RotationError};
 use super::login::{Proof, prove};
 use super::{PENDING, Rotation, alternating, single};
 use crate::desired::tenant::Strategy;
@@ -22,7 +22,7 @@ use crate::secrets::{self, Put, SecretError};
 pub(super) async fn create(step: &Rotation<'_>) -> Result<String, RotationError> {
     let text = step.current_text().await?;
     let current = step.credentials(&text)?;
-    if step.pending().await?.is_some() {
+    if is_written(step, &current).await? {
         return Ok("the pending version is there already".to_owned());
     }
     let username = match checks::strategy(step.secret, step.settings.strategy.as_deref())? {
@@ -44,11 +44,23 @@ pub(super) async fn create(step: &Rotation<'_>) -> Result<String, RotationError>
     match step.world.secrets.put(step.id(), put).await {
         Ok(()) => Ok("a pending version with a fresh password is written".to_owned()),
         // Another call of this step was faster; its password is as good.
-        Err(SecretError::TokenUsed(_)) if step.pending().await?.is_some() => {
+        Err(SecretError::TokenUsed(_)) if is_written(step, &current).await? => {
             Ok("the pending version is there already".to_owned())
         }
+        Err(SecretError::TokenUsed(id)) => Err(RotationError::Refused(
+            format!("the pending version of secret `{id}` has the current password"),
+            DISCARD,
+        )),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the pending version has a password of its own; with a copy of the current version nothing
+/// would rotate.
+async fn is_written(step: &Rotation<'_>, current: &Credentials) -> Result<bool, RotationError> {
+    let pending = step.pending().await?;
+    let differs = |it: Credentials| it.password.expose_secret() != current.password.expose_secret();
+    Ok(pending.is_some_and(differs))
 }
 
 /// `setSecret`: the server takes the pending login.

@@ -202,6 +202,17 @@ fn what_a_broken_rotation_left_is_gone_on_with() {
 }
 
 #[test]
+fn a_copy_of_the_current_version_is_no_pending_one() {
+    let stage = Stage::new(Single);
+    stage.leave_pending(&stage.current());
+    let (name, why) = stage.refused("createSecret");
+    assert_eq!(name, "PermanentRefused");
+    assert!(why.contains("has the current password. Hint: Take AWSPENDING"), "{why}");
+    stage.take_pending_away();
+    stage.rotate().done();
+}
+
+#[test]
 fn a_server_that_is_down_is_waited_for() {
     let server = Server::private(&crate::support::Settings::default());
     let stage = Stage::on(&server, Alternating);

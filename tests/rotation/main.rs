@@ -6,6 +6,7 @@
 mod again;
 mod alternating;
 mod applications;
+mod ministack;
 mod refusals;
 mod single;
 mod stage;
