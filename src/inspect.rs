@@ -217,7 +217,7 @@ fn ledger(question: &Question<'_>) -> String {
         "SELECT 'resource', version, current_physical_id, {ids}, \
          extract(epoch FROM last_event_at), applied_sha256, tombstone_by, \
          {request} = ANY (tombstone_for), extract(epoch FROM tombstone_event_at), \
-         extract(epoch FROM tombstone_at) FROM {schema}.resource WHERE {ours};\n\
+         extract(epoch FROM tombstone_at), to_jsonb(resource)->>'has_tenants' FROM {schema}.resource WHERE {ours};\n\
          SELECT 'object', kind, name, oid, origin, physical_id, {shared}, id \
          FROM {schema}.object WHERE {ours};\n\
          SELECT 'request', status, properties_sha256, data, reason, request_type \
@@ -262,6 +262,7 @@ fn read_row(observed: &mut Observed, row: &Row) -> Result<bool, InspectError> {
                 row.optional(3).map(|_| row.json(3)).transpose()?.unwrap_or_default();
             ledger.last_event_at = row.seconds(4)?;
             ledger.applied_sha256 = row.optional(5);
+            ledger.has_tenants = row.optional(10).map(|it| it == "true");
             if let Some(by) = row.optional(6) {
                 ledger.tombstone = Some(Tombstone {
                     by,
