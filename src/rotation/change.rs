@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use super::checks::Credentials;
 use super::error::RotationError;
@@ -17,8 +18,8 @@ use super::{Rotation, master, sql};
 use crate::ident::Identifier;
 use crate::postgres::{Session, SqlError};
 
-/// How often what heals is tried.
-const TRIES: u32 = 8;
+/// How long what heals is tried.
+const LIMIT: Duration = Duration::from_secs(15);
 
 /// Who changes the role.
 pub enum By<'a> {
@@ -46,24 +47,21 @@ pub struct Change<'a> {
 
 /// Carries a change out; gives the session in which it was done.
 pub async fn carry_out(step: &Rotation<'_>, change: &Change<'_>) -> Result<Session, RotationError> {
-    let mut wait = Duration::from_millis(50);
-    for tried in 1.. {
+    let started = Instant::now();
+    let mut wait = Duration::from_millis(20);
+    loop {
         let error = match attempt(step, change).await {
-            Err(RotationError::Sql { role, error }) => {
-                if tried == TRIES || !(error.heals() || error.is_catalog_race()) {
-                    return Err(RotationError::Sql { role, error });
-                }
+            Err(RotationError::Sql { error, .. }) if error.heals() || error.is_catalog_race() => {
                 error
             }
             other => return other,
         };
-        if !step.budget.pause(wait).await {
+        if started.elapsed() > LIMIT || !step.budget.pause(wait).await {
             return Err(failed(change, error));
         }
         tracing::info!("changing role `{}` failed: {error}; trying again", change.role);
-        wait = (wait * 2).min(Duration::from_secs(2));
+        wait = (wait * 2).min(Duration::from_millis(500));
     }
-    Err(RotationError::Internal("a loop without end has ended".to_owned()))
 }
 
 async fn attempt(step: &Rotation<'_>, change: &Change<'_>) -> Result<Session, RotationError> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::stage::{Alternating, FIRST_PASSWORD, Single, Stage, Strategy};
 use crate::support::secrets::Fault;
-use crate::support::{Invocation, MAJORS, Server};
+use crate::support::{Client, Invocation, MAJORS, MASTER, MASTER_PASSWORD, Server};
 
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
@@ -244,4 +244,49 @@ fn a_server_that_stays_down_ends_in_an_error_that_names_it() {
     let (name, why) = stage.refused("setSecret");
     assert_eq!(name, "RetryableServerUnavailable");
     assert!(why.contains("connecting to `localhost:"), "{why}");
+}
+
+#[test]
+fn steps_that_meet_each_other_and_other_work_on_the_roles_are_tried_again() {
+    let stage = Stage::new(Alternating);
+    let (user, clone) = (&stage.user, stage.clone_name());
+    stage.rotate().done();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let done = std::sync::atomic::Ordering::SeqCst;
+    std::thread::scope(|scope| {
+        for role in [user, &clone] {
+            let of = &stage;
+            let over = &over;
+            scope.spawn(move || {
+                let config = of.server.config(MASTER, MASTER_PASSWORD, "postgres");
+                let master = Client::connect(&config);
+                while !over.load(done) {
+                    // Refused now and then, as the rotation's own statements are.
+                    let sql = format!(
+                        "ALTER ROLE {role} CONNECTION LIMIT 20; ALTER ROLE {role} SET work_mem = '4MB'"
+                    );
+                    drop(master.try_rows(&sql));
+                }
+            });
+        }
+        let another = stage.another_function();
+        for _ in 0..4 {
+            let rotation = stage.secrets.rotate(&stage.secret, |event| {
+                let body = event.to_string();
+                let twin = another.start_invoke(body.as_bytes());
+                let one = stage.invoke(&event);
+                match twin.wait() {
+                    Invocation::Returned(_) => one,
+                    other => Err(other),
+                }
+            });
+            let failed = rotation.failed;
+            if failed.is_some() {
+                over.store(true, done);
+            }
+            assert_eq!(failed, None);
+            stage.login(&stage.current()).exec("SELECT 1");
+        }
+        over.store(true, done);
+    });
 }

@@ -109,14 +109,14 @@ fn what_the_second_role_owns_goes_to_the_first() {
              CREATE FUNCTION public.own() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         );
         let clone = stage.clone_name();
-        let owned = format!(
+        let objects = format!(
             "SELECT count(*) FROM pg_shdepend WHERE deptype = 'o' AND refobjid = '{clone}'::regrole"
         );
         let admin = server.admin(&stage.database.name);
-        assert_eq!(admin.value(&owned), "3");
+        assert_eq!(admin.value(&objects), "3");
         drop(session);
         stage.rotate().done();
-        assert_eq!(admin.value(&owned), "0", "PostgreSQL {major}");
+        assert_eq!(admin.value(&objects), "0", "PostgreSQL {major}");
         let owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'own'";
         assert_eq!(admin.value(owner), stage.user);
     }

@@ -62,13 +62,13 @@ impl<'a> Stage<'a> {
             it.tags.insert("execute-sql:rotation".into(), tag.into());
         });
         enable(&secrets, "tenant");
-        let options = FunctionOptions::new(env!("CARGO_BIN_EXE_bootstrap"))
-            .timeout(GENEROUS)
-            .env("_HANDLER", "rotation")
-            .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets.endpoint())
-            .env("SSL_CERT_FILE", server.ca_pem_path().to_str().unwrap());
-        let function = Function::start(change(options));
+        let function = Function::start(change(options(server, &secrets)));
         Stage { server, database, user, secrets, secret, master, function }
+    }
+
+    /// As a second container of the same.
+    pub fn another_function(&self) -> Function {
+        Function::start(options(self.server, &self.secrets))
     }
 
     pub fn clone_name(&self) -> String {
@@ -136,6 +136,14 @@ impl<'a> Stage<'a> {
     pub fn take_pending_away(&self) {
         self.secrets.change(&self.secret, |it| it.detach("AWSPENDING"));
     }
+}
+
+fn options(server: &Server, secrets: &Secrets) -> FunctionOptions {
+    FunctionOptions::new(env!("CARGO_BIN_EXE_bootstrap"))
+        .timeout(GENEROUS)
+        .env("_HANDLER", "rotation")
+        .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets.endpoint())
+        .env("SSL_CERT_FILE", server.ca_pem_path().to_str().unwrap())
 }
 
 pub fn enable(secrets: &Secrets, id: &str) {
