@@ -49,35 +49,41 @@ pub struct Change<'a> {
 pub async fn carry_out(step: &Rotation<'_>, change: &Change<'_>) -> Result<Session, RotationError> {
     let started = Instant::now();
     let mut wait = Duration::from_millis(20);
+    let mut kept = None;
     loop {
-        let error = match attempt(step, change).await {
-            Err(RotationError::Sql { error, .. }) if error.heals() || error.is_catalog_race() => {
+        let session = match kept.take() {
+            Some(session) => session,
+            None => open(step, change).await?,
+        };
+        step.budget.doing(format!("changing role `{}`", change.role));
+        let error = match look_and_change(&session, change).await {
+            Ok(()) => return Ok(session),
+            Err(RotationError::Sql { error, .. })
+                if (error.heals() || error.is_catalog_race()) && started.elapsed() < LIMIT =>
+            {
                 error
             }
-            other => return other,
+            Err(error) => {
+                session.close().await;
+                return Err(error);
+            }
         };
-        if started.elapsed() > LIMIT || !step.budget.pause(wait).await {
+        if !step.budget.pause(wait).await {
             return Err(failed(change, error));
         }
         tracing::info!("changing role `{}` failed: {error}; trying again", change.role);
+        // After a failover another host answers to the name.
+        kept = error.is_catalog_race().then_some(session);
         wait = (wait * 2).min(Duration::from_millis(500));
     }
 }
 
-async fn attempt(step: &Rotation<'_>, change: &Change<'_>) -> Result<Session, RotationError> {
-    let session = match change.by {
-        By::Master(id, current) => master::open(step, id, current, change.verifier).await?,
+async fn open(step: &Rotation<'_>, change: &Change<'_>) -> Result<Session, RotationError> {
+    match change.by {
+        By::Master(id, current) => master::open(step, id, current, change.verifier).await,
         By::Itself(login) => {
             let opened = with_verifier(step.world, step.budget, login, change.verifier, false);
-            opened.await?.map_err(|error| refused(&error, "current", &login.username))?
-        }
-    };
-    step.budget.doing(format!("changing role `{}`", change.role));
-    match look_and_change(&session, change).await {
-        Ok(()) => Ok(session),
-        Err(error) => {
-            session.close().await;
-            Err(error)
+            opened.await?.map_err(|error| refused(&error, "current", &login.username))
         }
     }
 }
