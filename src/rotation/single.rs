@@ -69,18 +69,17 @@ async fn proven(
     pending: &Credentials,
 ) -> Result<Credentials, RotationError> {
     let Err(error) = works(step, current).await? else { return Ok(current.clone()) };
-    let Some(previous) = step.version(Which::Stage("AWSPREVIOUS")).await? else {
-        return Err(refused(&error, "current", &current.username));
+    let previous = step.version(Which::Stage("AWSPREVIOUS")).await?;
+    let name = &step.secret.name;
+    let same = |it: &Credentials| {
+        checks::matches(name, "previous", it, current, &pending.username).is_ok()
     };
-    checks::matches(&step.secret.name, "previous", &previous, current, &pending.username)?;
-    match works(step, &previous).await? {
-        Ok(()) => {
-            tracing::warn!(
-                "the current password of `{}` is wrong; the previous one is right",
-                current.username
-            );
-            Ok(previous)
+    if let Some(previous) = previous.filter(same) {
+        if works(step, &previous).await?.is_ok() {
+            let user = &current.username;
+            tracing::warn!("the current password of `{user}` is wrong; the previous one is right");
+            return Ok(previous);
         }
-        Err(_) => Err(refused(&error, "current", &current.username)),
     }
+    Err(refused(&error, "current", &current.username))
 }
