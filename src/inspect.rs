@@ -10,6 +10,7 @@
 //! they are few, and what can be computed here is.
 
 pub mod history;
+pub mod leaving;
 pub mod tenants;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@
 
 mod changelog;
 mod inside;
+pub(super) mod leaving;
 mod master;
 mod one;
 mod secrets;

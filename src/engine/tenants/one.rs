@@ -122,7 +122,12 @@ pub(super) fn failed(change: &str, source: SqlError) -> Failure {
 }
 
 /// The beginning of a transaction with what it must hold for.
-fn begin(work: &Work<'_>) -> String {
+pub(super) fn begin(work: &Work<'_>) -> String {
+    format!("{}{}", work.entry.begin(), guards(work))
+}
+
+/// What must hold for a transaction that has begun.
+pub(super) fn guards(work: &Work<'_>) -> String {
     let self_grant = if work.cluster.version_num >= 160_000 {
         // Or the server may make us a member of each role that we make.
         "SET LOCAL createrole_self_grant = '';\n"
@@ -130,8 +135,7 @@ fn begin(work: &Work<'_>) -> String {
         ""
     };
     format!(
-        "{}{}\n{}\n{self_grant}",
-        work.entry.begin(),
+        "{}\n{}\n{self_grant}",
         work.task.budget.set_local(),
         work.entry.assert_wanted(work.since)
     )
@@ -197,7 +201,7 @@ async fn roles(
 
 /// One transaction over a session on the target database, while nobody else writes what the
 /// cluster shares.
-async fn alone(work: &Work<'_>, what: &str, sql: &str) -> Result<Vec<Row>, Failure> {
+pub(super) async fn alone(work: &Work<'_>, what: &str, sql: &str) -> Result<Vec<Row>, Failure> {
     let session = work.master.session().await?;
     let rows = work.master.alone(run(&session, what, sql)).await?;
     work.master.give_back(session);
