@@ -9,6 +9,7 @@
 //! has just begun every function, type and table costs a look into the catalog, so
 //! they are few, and what can be computed here is.
 
+pub mod extensions;
 pub mod history;
 pub mod leaving;
 pub mod tenants;
@@ -17,10 +18,8 @@ use std::collections::BTreeMap;
 
 use crate::desired::{Changelog, Extension};
 use crate::ident::Identifier;
-use crate::ledger;
 use crate::observed::{
-    Installed, Kind, Ledger, Object, Observed, Offered, Origin, Server, Status, StoredRequest,
-    Tombstone,
+    Installed, Kind, Ledger, Object, Observed, Origin, Server, Status, StoredRequest, Tombstone,
 };
 use crate::plan;
 use crate::postgres::{Row, Session, SqlError};
@@ -139,7 +138,7 @@ async fn ask(
         sql += &ledger(question);
     }
     if with_offer {
-        sql += &offer(question);
+        sql += &extensions::offer(question);
     }
     let mut rows = session.run(&sql).await?.into_iter();
     // What runs first may give rows of its own; its last one counts.
@@ -218,7 +217,7 @@ fn ledger(question: &Question<'_>) -> String {
         "SELECT 'resource', version, current_physical_id, {ids}, \
          extract(epoch FROM last_event_at), applied_sha256, tombstone_by, \
          {request} = ANY (tombstone_for), extract(epoch FROM tombstone_event_at), \
-         extract(epoch FROM tombstone_at) FROM {schema}.resource WHERE {ours};\n\
+         extract(epoch FROM tombstone_at), to_jsonb(resource)->>'has_tenants' FROM {schema}.resource WHERE {ours};\n\
          SELECT 'object', kind, name, oid, origin, physical_id, {shared}, id \
          FROM {schema}.object WHERE {ours};\n\
          SELECT 'request', status, properties_sha256, data, reason, request_type \
@@ -263,6 +262,7 @@ fn read_row(observed: &mut Observed, row: &Row) -> Result<bool, InspectError> {
                 row.optional(3).map(|_| row.json(3)).transpose()?.unwrap_or_default();
             ledger.last_event_at = row.seconds(4)?;
             ledger.applied_sha256 = row.optional(5);
+            ledger.has_tenants = row.optional(10).map(|it| it == "true");
             if let Some(by) = row.optional(6) {
                 ledger.tombstone = Some(Tombstone {
                     by,
@@ -362,83 +362,6 @@ impl Columns<'_> {
     fn json<T: serde::de::DeserializeOwned>(&self, at: usize) -> Result<T, InspectError> {
         serde_json::from_str(&self.text(at)?)
             .map_err(|error| InspectError::Answer(error.to_string()))
-    }
-}
-
-/// What the server could install: the wanted extensions with all that they
-/// require, and for installed ones the versions that they can go to.
-fn offer(question: &Question<'_>) -> String {
-    let wanted = question.extensions.iter().map(|it| it.name.as_str());
-    let wanted = text_array(wanted.chain(plan::POSTGIS_PARTS));
-    format!(
-        "WITH RECURSIVE version AS (
-            SELECT name::text, version, requires, schema::text FROM pg_available_extension_versions
-        ), asked(name) AS (
-            SELECT unnest({wanted}) COLLATE \"C\"
-            UNION
-            SELECT required::text COLLATE \"C\" FROM asked JOIN version USING (name), unnest(requires) required
-        ), path AS (
-            SELECT extname::text AS name, json_agg(json_build_array(source, target)) AS updates
-            FROM pg_extension CROSS JOIN LATERAL pg_extension_update_paths(extname)
-            WHERE extname IN (SELECT name FROM asked) AND source = extversion AND path IS NOT NULL
-            GROUP BY extname
-        ), offered AS (
-            SELECT asked.name, json_build_object(
-                'default_version', available.default_version,
-                'versions', (SELECT json_agg(json_build_object('version', version.version,
-                    'requires', requires, 'schema', schema))
-                    FROM version WHERE version.name = asked.name),
-                'updates', (SELECT updates FROM path WHERE path.name = asked.name)) AS it
-            FROM asked JOIN pg_available_extensions available ON available.name = asked.name
-        )
-        SELECT 'offered', json_build_object(
-            'names', (SELECT json_agg(name ORDER BY name) FROM pg_available_extensions),
-            'extensions', (SELECT json_object_agg(name, it) FROM offered),
-            'allowed', current_setting('rds.allowed_extensions', true),
-            'supported', current_setting('rds.extensions', true))"
-    )
-}
-
-/// The extensions of a database whose ledger is not ours to read, and what the server offers if
-/// the plan depends on it; `offered` is what is known of that for a database without them.
-pub async fn extensions(
-    session: &Session,
-    extensions: &[Extension],
-    offered: Option<&Offered>,
-) -> Result<Observed, InspectError> {
-    let ledger = ledger::default_schema();
-    let question = alone(&ledger, extensions);
-    let mut observed = ask(session, &question, false, false).await?.observed;
-    if plan::needs_offer(extensions, &observed) {
-        let is_new = extensions.iter().all(|it| !observed.installed.contains_key(it.name.as_str()));
-        match offered.filter(|_| is_new) {
-            Some(offered) => observed.offered = Some(offered.clone()),
-            None => observed = ask(session, &question, false, true).await?.observed,
-        }
-    }
-    Ok(observed)
-}
-
-/// What the server offers of some extensions.
-pub async fn offered(session: &Session, extensions: &[Extension]) -> Result<Offered, InspectError> {
-    let ledger = ledger::default_schema();
-    let observed = ask(session, &alone(&ledger, extensions), false, true).await?.observed;
-    observed.offered.ok_or_else(|| InspectError::Answer("nothing is offered".into()))
-}
-
-/// A question about extensions alone.
-fn alone<'q>(ledger: &'q Identifier, extensions: &'q [Extension]) -> Question<'q> {
-    Question {
-        ledger,
-        extensions,
-        stack_id: "",
-        logical_id: "",
-        request_id: "",
-        properties_sha256: "",
-        first: "SELECT 1",
-        removing: false,
-        returning: false,
-        changelog: None,
     }
 }
 

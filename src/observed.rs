@@ -188,6 +188,9 @@ pub struct Ledger {
     /// The hash of the properties that were last applied with success.
     #[serde(default)]
     pub applied_sha256: Option<String>,
+    /// Whether it ever had tenants; `None` if the ledger is from before there were any.
+    #[serde(default)]
+    pub has_tenants: Option<bool>,
     /// The objects that this resource has.
     #[serde(default, deserialize_with = "null_as_default")]
     pub objects: Vec<Object>,

@@ -47,6 +47,19 @@ pub struct Rehearsed {
 }
 
 impl Outcome {
+    /// Adds what came of the tenants.
+    pub fn tell_tenants(&mut self, count: usize, secrets: &[(String, String)]) {
+        self.data.extend(tenants(count, secrets));
+        let steps: Vec<_> = self.plan.steps.iter().map(ToString::to_string).collect();
+        self.data.insert("Plan".into(), listed(&steps, "; ", MAX_PLAN));
+        self.data.insert("Changed".into(), self.changed.to_string());
+    }
+
+    /// From the request to the answer, in milliseconds.
+    pub fn tell_duration(&mut self, ms: u128) {
+        self.data.insert("DurationMs".into(), ms.to_string());
+    }
+
     /// Corrects what is there after the fact.
     pub fn set_after(&mut self, after: &BTreeMap<String, Installed>) {
         let listed = listed(&versions(after), ",", MAX_EXTENSIONS);
@@ -59,6 +72,8 @@ const MAX_EXTENSIONS: usize = 400;
 const MAX_PLAN: usize = 500;
 const MAX_NAME: usize = 80;
 const MAX_CHANGESET: usize = 200;
+/// For all ARNs of tenants' secrets together, with their keys.
+const MAX_SECRETS: usize = 900;
 
 /// Everything that `Data` is made of.
 #[derive(Debug)]
@@ -75,8 +90,29 @@ pub struct Facts<'a> {
     pub changesets: usize,
     /// `author:id` of the newest one in the history.
     pub last_changeset: Option<String>,
+    /// How many tenants are asked for.
+    pub tenants: usize,
+    /// Their secrets by tenant, as far as they are known.
+    pub secrets: &'a [(String, String)],
     /// From the request to the answer, in milliseconds.
     pub duration_ms: u128,
+}
+
+/// The keys about tenants: a count, the ARNs that there is room for, and how many there is not.
+fn tenants(count: usize, secrets: &[(String, String)]) -> BTreeMap<String, String> {
+    let mut data = BTreeMap::new();
+    let mut room = MAX_SECRETS;
+    for (tenant, arn) in secrets {
+        let key = format!("Tenant.{tenant}.SecretArn");
+        // Quotes, colon and comma.
+        let cost = escaped_len(&key) + escaped_len(arn) + 6;
+        let Some(left) = room.checked_sub(cost) else { break };
+        room = left;
+        data.insert(key, arn.clone());
+    }
+    data.insert("TenantsOmitted".into(), (count.saturating_sub(data.len())).to_string());
+    data.insert("Tenants".into(), count.to_string());
+    data
 }
 
 /// The fixed keys of `Data`.
@@ -94,11 +130,11 @@ pub fn data(facts: &Facts<'_>) -> BTreeMap<String, String> {
             fitted(facts.last_changeset.as_deref().unwrap_or_default(), MAX_CHANGESET),
         ),
         ("SchemaFingerprint", String::new()),
-        ("Tenants", "0".to_owned()),
         ("Plan", listed(&steps, "; ", MAX_PLAN)),
         ("DurationMs", facts.duration_ms.to_string()),
     ];
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    let fixed = pairs.into_iter().map(|(key, value)| (key.to_owned(), value));
+    fixed.chain(tenants(facts.tenants, facts.secrets)).collect()
 }
 
 /// `name=version` for each extension.

@@ -154,6 +154,7 @@ mod tests {
             names in prop::collection::btree_map("\\PC{1,63}", "\\PC{1,40}", 0..60),
             sql in prop::collection::vec(".{0,200}", 0..20),
             database in ".{0,63}",
+            secrets in prop::collection::vec(("[a-z]{1,50}", "[!-~]{0,600}"), 0..20),
             success in any::<bool>(),
         ) {
             let mut before = Observed::default();
@@ -166,7 +167,7 @@ mod tests {
             let plan = Plan { steps: steps.collect(), claims: Vec::new(), notes: Vec::new() };
             let data = data(&Facts { before: &before, after: &before.installed, plan: &plan,
                 changed: success, changesets: usize::MAX, last_changeset: hint.clone(),
-                duration_ms: u128::MAX });
+                tenants: usize::MAX, secrets: &secrets, duration_ms: u128::MAX });
             let keys = data.len();
             let response = Response {
                 status: if success { Status::Success } else { Status::Failed },

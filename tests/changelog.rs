@@ -404,14 +404,20 @@ fn nothing_to_do_costs_at_most_three_round_trips_and_one_changeset_three_more() 
     let bundle = Bundle::of(&[("a.sql", &text)]);
     let stage = with(&bundle);
     let proxied = support::Proxy::start(&format!("127.0.0.1:{}", Server::shared().port()));
+    let admin = stage.database.admin();
+    let sessions = "SELECT count(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid > 0";
     let call = |action: &str, changelog: &[&str]| {
-        let mut properties = json!({ "Connection": { "Port": proxied.port() } });
+        // Without TLS, whose tickets come when they like.
+        let connection = json!({ "Port": proxied.port(), "SslMode": "disable" });
+        let mut properties = json!({ "Connection": connection });
         if let [path] = changelog {
             properties["Changelog"] = json!(path);
         }
         let event = json!({ "Action": action, "Properties": stage.properties(properties) });
         let before = proxied.round_trips();
         stage.function.invoke(event.to_string().as_bytes()).returned();
+        support::wait_until("the session has said good-bye", || admin.value(sessions) == "0");
         proxied.round_trips() - before
     };
     call("Apply", &["a.sql"]);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::changelog::explained;
 use super::{
     Look, Task, Tries, Trigger, World, changesets, is_gone, is_stale, lock_and_observe, login,
-    replayed,
+    replayed, tenants,
 };
 use crate::apply::changesets::RESET_SESSION;
 use crate::apply::{self, Applied, ApplyError};
@@ -75,7 +75,8 @@ async fn once(
             return Err(failure);
         }
     }
-    let entry = task.entry(kind(task, &observed));
+    let goes_on = task.has_tenants(observed.ledger.as_ref());
+    let entry = Entry { goes_on, ..task.entry(kind(task, &observed)) };
     let moment = task.moment(observed.ledger.as_ref());
     tracing::info!(extensions = versions(&observed.installed).join(","), "before");
     let changelog = loaded.map(|it| &it.changelog);
@@ -93,7 +94,7 @@ async fn once(
             return Err(failure);
         }
     };
-    let look = Look { observed, plan };
+    let look = Look { observed, plan, secrets: Vec::new() };
     let done = match loaded {
         _ if look.plan.steps.is_empty() => keep(&session, task, &entry, &look, since).await,
         Some(loaded) if look.plan.steps.iter().any(Step::is_of_a_changelog) => {
@@ -102,11 +103,50 @@ async fn once(
         }
         _ => change(&session, task, &entry, &look, since).await,
     };
+    let done = match done {
+        Ok(outcome) if goes_on => {
+            Box::pin(with_tenants(world, task, (&session, &entry, since), outcome)).await
+        }
+        done => done,
+    };
     if let Err(failure) = &done {
         record_failure(&session, &entry, failure).await;
     }
     session.close().await;
     done
+}
+
+/// The tenants, and the end of the request.
+async fn with_tenants(
+    world: &World,
+    task: &Task<'_>,
+    (session, entry, since): (&Session, &Entry<'_>, f64),
+    mut outcome: Outcome,
+) -> Result<Outcome, Failure> {
+    let mut done = tenants::run(world, task, session, entry, since).await?;
+    if done.more > 0 {
+        done.notes.push(format!("{} more changes of tenants", done.more));
+    }
+    if !done.steps.is_empty() {
+        let mut said: Vec<_> = done.steps.iter().map(ToString::to_string).collect();
+        if outcome.changed {
+            said.insert(0, outcome.reason);
+        }
+        outcome.changed = true;
+        outcome.reason = said.join("; ");
+        outcome.plan.steps.append(&mut done.steps);
+    }
+    for note in done.notes {
+        outcome.reason = format!("{}; {note}", outcome.reason);
+        outcome.plan.notes.push(note);
+    }
+    outcome.tell_tenants(task.desired.tenants.len(), &done.secrets);
+    outcome.tell_duration(task.started.elapsed().as_millis());
+    let entry = Entry { goes_on: false, ..entry.clone() };
+    let sql =
+        format!("{}{}{}COMMIT", entry.begin(), entry.assert_wanted(since), entry.applied(&outcome));
+    session.run(&sql).await.map_err(Failure::Ledger)?;
+    Ok(outcome)
 }
 
 fn kind(task: &Task<'_>, observed: &Observed) -> RequestType {
@@ -192,7 +232,12 @@ fn left_lock(task: &Task<'_>, observed: &Observed) -> Result<String, Failure> {
 /// The ledger's tables, where there are none.
 pub(super) fn schema(task: &Task<'_>, look: &Look) -> Cow<'static, str> {
     // An earlier release's ledger has no table of changesets.
-    let older = look.observed.history.as_ref().is_some_and(|it| !it.has_ledger);
+    let before_tenants = look
+        .observed
+        .ledger
+        .as_ref()
+        .is_some_and(|it| it.current_physical_id.is_some() && it.has_tenants.is_none());
+    let older = before_tenants || look.observed.history.as_ref().is_some_and(|it| !it.has_ledger);
     let missing = look.observed.ledger.is_none() || older;
     if missing { ledger::schema(&task.ledger) } else { Cow::Borrowed("") }
 }
@@ -307,6 +352,8 @@ fn outcome(task: &Task<'_>, look: &Look, work: &Work) -> Outcome {
         changed: true,
         changesets: work.stand,
         last_changeset: work.last.clone().or_else(|| look.last_changeset()),
+        tenants: task.desired.tenants.len(),
+        secrets: &[],
         duration_ms: task.started.elapsed().as_millis(),
     };
     let mut steps: Vec<_> = look.plan.steps.iter().map(ToString::to_string).collect();

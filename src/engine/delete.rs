@@ -128,7 +128,7 @@ async fn stop_others(session: &Session, task: &Task<'_>, has_ledger: bool) -> Re
 }
 
 fn look_of(observed: Observed, removal: Removal) -> Look {
-    Look { observed, plan: removal.plan }
+    Look { observed, plan: removal.plan, secrets: Vec::new() }
 }
 
 async fn remove(

@@ -96,6 +96,8 @@ pub struct Look {
     pub observed: Observed,
     /// What would change.
     pub plan: Plan,
+    /// The secrets of the tenants, as far as they are there, in the order of the list.
+    pub secrets: Vec<(String, String)>,
 }
 
 impl Look {
@@ -139,7 +141,14 @@ impl Task<'_> {
             physical_id: &self.physical_id,
             event_at: self.event_at,
             labels: &self.labels,
+            goes_on: false,
         }
+    }
+
+    /// Whether there are tenants to see to, those that left among them.
+    fn has_tenants(&self, ledger: Option<&Ledger>) -> bool {
+        let had = ledger.is_some_and(|it| it.has_tenants == Some(true));
+        had || !self.desired.tenants.is_empty()
     }
 
     fn options(&self, read_only: bool) -> SessionOptions {
@@ -186,6 +195,8 @@ impl Task<'_> {
             changed,
             changesets: 0,
             last_changeset: look.last_changeset(),
+            tenants: self.desired.tenants.len(),
+            secrets: &look.secrets,
             duration_ms: self.started.elapsed().as_millis(),
         };
         Outcome {
@@ -267,8 +278,12 @@ async fn look_once(
             return Err(changelog::explained(&session, task, loaded, &observed, failure).await);
         }
     };
+    let mut look = Look { observed, plan, secrets: Vec::new() };
+    if task.has_tenants(look.observed.ledger.as_ref()) {
+        Box::pin(tenants::look(world, task, &session, &mut look, with_events)).await?;
+    }
     session.close().await;
-    Ok(Look { observed, plan })
+    Ok(look)
 }
 
 /// How long an earlier delivery of the same request may hold the lock before its session is ended.

@@ -22,7 +22,7 @@ pub(super) async fn run(
     let observed = lock_and_observe(&session, task, &mut None).await?;
     let moment = task.moment(observed.ledger.as_ref());
     let plan = plan::changes(task.desired, Some(&loaded.changelog), &observed, moment, true)?;
-    let look = Look { observed, plan };
+    let look = Look { observed, plan, secrets: Vec::new() };
     let (Some(wanted), Some(history)) = (&task.desired.changelog, &look.observed.history) else {
         return Ok((look, Vec::new()));
     };

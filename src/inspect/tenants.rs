@@ -4,6 +4,8 @@
 //! schemas and the ledger of the target database. Rows are JSON, each with a word in
 //! front that says what it is.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::InspectError;
@@ -95,7 +97,7 @@ pub async fn cluster(session: &Session) -> Result<Cluster, InspectError> {
 pub async fn found(
     session: &Session,
     names: &Names<'_>,
-    ours: Option<&str>,
+    ours: Option<String>,
 ) -> Result<Found, InspectError> {
     let databases = text_array(names.databases.iter().copied());
     let schemas = text_array(names.schemas.iter().copied());
@@ -120,20 +122,22 @@ pub async fn found(
         settings("s.setconfig"),
     );
     if !names.schemas.is_empty() {
-        sql += &format!(
+        let _infallible = writeln!(
+            sql,
             "SELECT 'schema', json_build_object('name', n.nspname, 'oid', n.oid::int8, \
              'owner', pg_get_userbyid(n.nspowner), 'comment', obj_description(n.oid, 'pg_namespace'), \
-             'grants', {}) FROM pg_namespace n WHERE n.nspname = ANY ({schemas});\n",
+             'grants', {}) FROM pg_namespace n WHERE n.nspname = ANY ({schemas});",
             grants("n.nspacl", 'n', "n.nspowner"),
         );
     }
     if let Some(ours) = ours {
         let tenants = text_array(names.tenants.iter().copied());
         let secrets = text_array(names.secrets.iter().copied());
-        sql += &format!(
+        let _infallible = writeln!(
+            sql,
             "SELECT 'held', to_json(t) FROM execute_sql.tenant t WHERE ({ours} AND tenant = ANY ({tenants})) \
              OR (kind = 'database' AND name = ANY ({databases})) OR (kind = 'role' AND name = ANY ({roles})) \
-             OR (kind = 'schema' AND name = ANY ({schemas})) OR (kind = 'secret' AND name = ANY ({secrets}));\n"
+             OR (kind = 'schema' AND name = ANY ({schemas})) OR (kind = 'secret' AND name = ANY ({secrets}));"
         );
     }
     let mut found = Found::default();
@@ -355,6 +359,6 @@ fn map(it: &Value) -> std::collections::BTreeMap<String, String> {
 
 /// `setconfig`: a list of `name=value`.
 fn config(it: &Value) -> std::collections::BTreeMap<String, String> {
-    let pair = |it: String| it.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let pair = |it: String| it.split_once('=').map(|(k, v)| (k.to_ascii_lowercase(), v.to_owned()));
     texts(it).into_iter().filter_map(pair).collect()
 }

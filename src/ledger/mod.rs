@@ -46,6 +46,8 @@ pub struct Entry<'a> {
     pub event_at: Option<u64>,
     /// Who runs it, for the audit.
     pub labels: &'a Labels,
+    /// Whether tenants follow, with which the request ends.
+    pub goes_on: bool,
 }
 
 /// Free labels of a run, for the audit.
@@ -223,7 +225,8 @@ impl Entry<'_> {
 
     /// Whether [`kept`](Self::kept) is enough for what the ledger knows.
     pub fn is_known(&self, ledger: &Ledger) -> bool {
-        ledger.current_physical_id.as_deref() == Some(self.physical_id)
+        !self.goes_on
+            && ledger.current_physical_id.as_deref() == Some(self.physical_id)
             && self.incoming_id.is_none_or(|id| id == self.physical_id)
     }
 
@@ -253,7 +256,11 @@ impl Entry<'_> {
     }
 
     /// The request, taken up before, ended well: its answer is kept, and the resource is as it asked.
+    /// Nothing while it goes on.
     pub fn applied(&self, outcome: &Outcome) -> String {
+        if self.goes_on {
+            return String::new();
+        }
         let schema = self.schema();
         format!(
             "{}UPDATE {schema}.resource SET current_physical_id = {}, applied_sha256 = {}, \

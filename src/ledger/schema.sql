@@ -81,6 +81,9 @@ CREATE TABLE IF NOT EXISTS execute_sql.changeset (
     PRIMARY KEY (history, path, author, id)
 );
 
+-- Whether the resource ever had tenants; a resource without any need not look for them.
+ALTER TABLE execute_sql.resource ADD COLUMN IF NOT EXISTS has_tenants boolean NOT NULL DEFAULT false;
+
 -- What each resource has for its tenants. A name has one holder in a cluster's ledger.
 CREATE TABLE IF NOT EXISTS execute_sql.tenant (
     stack_id    text NOT NULL,

@@ -11,6 +11,16 @@ use crate::observed::tenant::HeldKind;
 use crate::sql::{literal, text_array};
 
 impl Entry<'_> {
+    /// The resource has tenants from now on.
+    pub fn has_tenants(&self) -> String {
+        format!(
+            "UPDATE execute_sql.resource SET has_tenants = true \
+             WHERE (stack_id, logical_id) = ({}, {}) AND NOT has_tenants;\n",
+            literal(self.stack_id),
+            literal(self.logical_id),
+        )
+    }
+
     /// This resource has the object from now on. `oid` is SQL that gives its OID, or `NULL`.
     pub fn holds(
         &self,

@@ -134,7 +134,6 @@ pub enum Step {
         /// The tenant.
         tenant: String,
         /// The change.
-        #[serde(flatten)]
         change: Box<tenants::Change>,
     },
     /// `DROP EXTENSION`, without `CASCADE`: what something depends on stays.

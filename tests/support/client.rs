@@ -5,9 +5,10 @@
 //! that need a lock held or a session waiting.
 
 use std::fmt;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
+use postgres_native_tls::MakeTlsConnector;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Config, Error, SimpleQueryMessage};
 
@@ -45,14 +46,7 @@ impl Client {
     pub fn try_connect(config: &Config) -> Result<Client, Refused> {
         let config = config.clone();
         let opened = runtime::block_on(async move {
-            let tls = native_tls::TlsConnector::builder()
-                // This is the tests' own side door; whether certificates are checked is tested
-                // on the product.
-                .danger_accept_invalid_certs(true)
-                .build()
-                .expect("tls connector");
-            let tls = postgres_native_tls::MakeTlsConnector::new(tls);
-            let (client, connection) = config.connect(tls).await?;
+            let (client, connection) = config.connect(tls()).await?;
             // A cut connection shows in the statement that fails.
             let connection = tokio::spawn(async move { drop(connection.await) });
             let rows = rows_of(&client, "SELECT pg_backend_pid()").await?;
@@ -165,6 +159,20 @@ impl fmt::Display for Refused {
             None => Ok(()),
         }
     }
+}
+
+/// Made once: it reads all of the system's certificates, which takes longer than a login.
+fn tls() -> MakeTlsConnector {
+    static TLS: OnceLock<MakeTlsConnector> = OnceLock::new();
+    let make = || {
+        let tls = native_tls::TlsConnector::builder()
+            // This is the tests' own side door; whether certificates are checked is tested on the
+            // product.
+            .danger_accept_invalid_certs(true)
+            .build();
+        MakeTlsConnector::new(tls.expect("tls connector"))
+    };
+    TLS.get_or_init(make).clone()
 }
 
 async fn rows_of(client: &tokio_postgres::Client, sql: &str) -> Result<Rows, Error> {

@@ -1,8 +1,9 @@
 //! PostgreSQL of other majors than the machine's, from the npm packages of tests/embedded.
 //!
-//! A package is copied into the run's folder: the user that runs the server may not be able to
-//! enter the checkout, and the links between its libraries, which the package's own install script
-//! would make, are made in the copy. A package that is not there is a failure.
+//! A package is copied into the run's folder (by hard links where that works): the user that runs
+//! the server may not be able to enter the checkout, and the links between its libraries, which the
+//! package's own install script would make, are made in the copy. A package that is not there is a
+//! failure.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -23,13 +24,15 @@ pub fn bin(folder: &Path) -> PathBuf {
 
 /// Copies the package of `major` to `folder`.
 pub fn unpack(major: u32, folder: &Path) {
-    let package = package(major);
-    drop(fs::remove_dir_all(folder)); // of a copy that was killed half way
-    fs::create_dir(folder).expect("make a folder for the programs");
-    must(
-        Command::new("cp").arg("-R").arg(package.join("native")).arg(folder).output(),
-        "copy the programs",
-    );
+    let native = package(major).join("native");
+    let copy = |how: &str| {
+        drop(fs::remove_dir_all(folder)); // of a copy that ended half way
+        fs::create_dir(folder).expect("make a folder for the programs");
+        Command::new("cp").arg(how).arg(&native).arg(folder).output()
+    };
+    if !copy("-Rl").is_ok_and(|output| output.status.success()) {
+        must(copy("-R"), "copy the programs");
+    }
     let list = fs::read(folder.join("native/pg-symlinks.json")).expect("read pg-symlinks.json");
     let list: Vec<Value> = serde_json::from_slice(&list).expect("pg-symlinks.json is a list");
     for link in list {

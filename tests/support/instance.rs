@@ -74,7 +74,7 @@ impl Instance {
         is_alive(pid).then_some(Instance { cluster, folder, port, process: None })
     }
 
-    /// Starts a server; one named `shared` is left running.
+    /// Starts a server; one whose name begins with `shared` is left running.
     pub fn start(cluster: &'static Cluster, name: &str, settings: &Settings) -> Instance {
         let folder = cluster.new_server_folder(name);
         let hba = "local all all scram-sha-256\n\
@@ -92,7 +92,7 @@ impl Instance {
                 Some((instance.port, instance.launch()?))
             })
             .unwrap_or_else(|| panic!("PostgreSQL does not start:\n{}", instance.log()));
-        if name == "shared" {
+        if name.starts_with("shared") {
             // Written last: it tells the others that all is there.
             fs::write(instance.folder.join("ready"), port.to_string()).expect("note the port");
         } else {

@@ -25,6 +25,7 @@ pub mod lambda;
 pub mod liquibase;
 pub mod pooler;
 pub mod postgres;
+pub mod probes;
 pub mod processes;
 pub mod programs;
 pub mod proxy;

@@ -115,11 +115,25 @@ impl Server {
     /// A private server of one of [`MAJORS`]: 15 is the machine's own where it is that version,
     /// the others are [`Server::embedded`].
     pub fn rds_like(major: u32) -> Server {
-        let run = Run::get();
-        if major == MAJORS[0] && run.programs.major() == major {
-            return Self::private(&Settings::default());
+        Self::start(Self::cluster_of(major), &Settings::default())
+    }
+
+    /// As [`Server::rds_like`], but one server for all tests of the run: it starts once. What
+    /// holds for a whole server is not one test's to change there.
+    pub fn shared_rds_like(major: u32) -> Server {
+        let cluster = Self::cluster_of(major);
+        let _lock = cluster.run.lock();
+        let name = format!("shared-{major}");
+        let instance = Instance::join(cluster, &name)
+            .unwrap_or_else(|| Instance::start(cluster, &name, &Settings::default()));
+        Self::of(instance)
+    }
+
+    fn cluster_of(major: u32) -> &'static Cluster {
+        if major == MAJORS[0] && Run::get().programs.major() == major {
+            return Cluster::system();
         }
-        Self::embedded(major)
+        Cluster::embedded(major)
     }
 
     fn start(cluster: &'static Cluster, settings: &Settings) -> Server {

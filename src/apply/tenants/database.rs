@@ -1,11 +1,13 @@
 //! Statements about a tenant's database, and about a schema in its place.
 
+use std::fmt::Write as _;
+
 use super::{as_member, assignment};
 use crate::desired::tenant::{Owner, Place, Tenant};
 use crate::ident::Identifier;
 use crate::ledger::Entry;
 use crate::observed::tenant::HeldKind;
-use crate::plan::tenants::{Change, database_grants, schema_settings};
+use crate::plan::tenants::{Change, database_grants};
 use crate::sql::literal;
 
 /// `CREATE DATABASE`, which runs alone. Nobody can connect to it, and `mark` tells that it is ours.
@@ -39,11 +41,9 @@ pub fn finish(
     for (setting, value) in &tenant.settings {
         sql += &set(name, setting, value);
     }
-    sql += &format!(
-        "ALTER DATABASE {} WITH ALLOW_CONNECTIONS true CONNECTION LIMIT {};\n",
-        name.quoted(),
-        tenant.database_limit()
-    );
+    let limit = tenant.database_limit();
+    let open = "ALLOW_CONNECTIONS true CONNECTION LIMIT";
+    let _infallible = writeln!(sql, "ALTER DATABASE {} WITH {open} {limit};", name.quoted());
     if tenant.owner == Owner::Tenant {
         sql += &as_member(&tenant.username, &give(name, &tenant.username, master));
     }
@@ -151,18 +151,15 @@ pub fn schema_statements(
         }
         Change::GrantDatabase { name, to, privileges } => grant(name, to, privileges),
         // All settings of all roles, for which lacks one is not worth a change of its own.
-        Change::Set { setting, value } => tenant
-            .logins()
-            .filter(|_| schema_settings(tenant, own).iter().any(|it| it.0 == *setting))
-            .map(|(login, ..)| {
-                format!(
-                    "ALTER ROLE {} IN DATABASE {} {};\n",
-                    login.quoted(),
-                    target.quoted(),
-                    assignment(setting, value)
-                )
-            })
-            .collect(),
+        Change::Set { setting, value } => {
+            let mut sql = String::new();
+            for (login, ..) in tenant.logins() {
+                let (login, target) = (login.quoted(), target.quoted());
+                let set = assignment(setting, value);
+                let _infallible = writeln!(sql, "ALTER ROLE {login} IN DATABASE {target} {set};");
+            }
+            sql
+        }
         _ => String::new(),
     }
 }

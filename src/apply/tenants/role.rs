@@ -1,5 +1,7 @@
 //! Statements about a tenant's roles.
 
+use std::fmt::Write as _;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::desired::tenant::{Access, Tenant};
@@ -76,7 +78,7 @@ fn create(
         password.unwrap_or_default(),
     );
     if tenant.iam_auth {
-        sql += &format!("GRANT rds_iam TO {quoted};\n");
+        let _infallible = writeln!(sql, "GRANT rds_iam TO {quoted};");
     }
     if access == Some(Access::Migrate) {
         sql += &act_as(name, &tenant.username);

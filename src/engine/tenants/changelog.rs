@@ -34,12 +34,12 @@ impl Shelf {
         task: &Task<'_>,
         wanted: &Changelog,
     ) -> Result<Arc<Loaded>, Failure> {
-        let mut shelf = self.0.lock().await;
-        if let Some((_, loaded)) = shelf.iter().find(|it| it.0 == *wanted) {
+        let mut read = self.0.lock().await;
+        if let Some((_, loaded)) = read.iter().find(|it| it.0 == *wanted) {
             return Ok(loaded.clone());
         }
         let loaded = reading::load_this(world, task, wanted).await?;
-        shelf.push((wanted.clone(), loaded.clone()));
+        read.push((wanted.clone(), loaded.clone()));
         Ok(loaded)
     }
 }
@@ -63,7 +63,8 @@ pub(super) async fn apply(
     let (login, desired) = parts(work, tenant, seen, Mode::Apply)?;
     let task = task(work, tenant, &login, &desired)?;
     let outcome = Box::pin(engine::run(work.world, &task, Some(&loaded))).await?;
-    let steps = outcome.plan.steps.into_iter().map(Change::Changeset).collect::<Vec<_>>();
+    let steps =
+        outcome.plan.steps.into_iter().map(|step| Change::Changeset { step }).collect::<Vec<_>>();
     if outcome.changed {
         told.took(&steps, started);
     }
@@ -86,7 +87,7 @@ pub(super) async fn look(
     let (login, desired) = parts(work, tenant, seen, Mode::Plan)?;
     let task = task(work, tenant, &login, &desired)?;
     let look = Box::pin(looking(work.world, &task, Some(&loaded), work.with_events)).await?;
-    Ok(look.plan.steps.into_iter().map(Change::Changeset).collect())
+    Ok(look.plan.steps.into_iter().map(|step| Change::Changeset { step }).collect())
 }
 
 /// All of it, of a tenant that is not there yet.

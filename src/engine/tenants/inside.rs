@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::inspect;
 use crate::observed::Observed;
-use crate::observed::tenant::{Inside, Lacking};
+use crate::observed::tenant::{Inside, Lacking, LoginState};
 use crate::plan::tenants::inner::DATABASE_OWNER;
 use crate::plan::tenants::{self as plan, Change, TenantError};
 use crate::plan::{Step, changes as changes_of_extensions};
@@ -43,7 +43,10 @@ pub(super) async fn settle(
     master?;
     let own = own?;
     told.took(&of_master, started);
-    told.took(&extensions.into_iter().map(Change::Extension).collect::<Vec<_>>(), started);
+    told.took(
+        &extensions.into_iter().map(|step| Change::Extension { step }).collect::<Vec<_>>(),
+        started,
+    );
     if !of_tenant.is_empty() {
         let started = Instant::now();
         let Some(own) = &own else {
@@ -73,7 +76,7 @@ pub(super) async fn look(
         let mut changes = plan::inner::inner(tenant, &fresh(tenant))?;
         changes.retain(|it| !matches!(it, Change::GiveSchema { .. }));
         let steps = extensions_of_a_new(work, tenant).await?;
-        changes.splice(..0, steps.into_iter().map(Change::Extension));
+        changes.splice(..0, steps.into_iter().map(|step| Change::Extension { step }));
         changes.extend(changelog::all(work, tenant).await?);
         return Ok(changes);
     }
@@ -82,7 +85,7 @@ pub(super) async fn look(
     let mut changes: Vec<_> = extensions(work, tenant, is_new, &mut session)
         .await?
         .into_iter()
-        .map(Change::Extension)
+        .map(|step| Change::Extension { step })
         .collect();
     changes.extend(plan::inner::inner(tenant, &inside)?);
     changes.extend(changelog::look(work, tenant, seen).await?);
@@ -167,7 +170,7 @@ async fn extensions(
     }
     let offered = if is_new { Some(work.offered().await?) } else { None };
     let session = opened(work, database, session).await?;
-    let observed = inspect::extensions(session, &tenant.extensions, offered).await?;
+    let observed = inspect::extensions::alone(session, &tenant.extensions, offered).await?;
     planned(work, tenant, &observed)
 }
 
@@ -234,8 +237,7 @@ async fn own(
     if kept.password.is_none() && !tenant.iam_auth {
         return Ok(None);
     }
-    use crate::observed::tenant::LoginState::{Rotating, Works};
-    if let Some(Works | Rotating) = seen.logins.get(&kept.username) {
+    if let Some(LoginState::Works | LoginState::Rotating) = seen.logins.get(&kept.username) {
         return Ok(None);
     }
     one::works(work, tenant, database, kept, tenant.secret.id()).await

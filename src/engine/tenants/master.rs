@@ -89,7 +89,7 @@ impl<'a> Master<'a> {
         let at = |endpoint: &Endpoint| {
             let mut endpoint = endpoint.clone();
             if let Some(database) = database {
-                endpoint.database = database.to_owned();
+                database.clone_into(&mut endpoint.database);
             }
             endpoint
         };

@@ -15,13 +15,14 @@ mod secrets;
 mod see;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use futures_util::StreamExt as _;
 use tokio::sync::OnceCell;
 
 use self::master::Master;
 use self::one::Told;
-use super::{Task, Tries, World};
+use super::{Look, Task, Tries, World};
 use crate::apply::ApplyError;
 use crate::desired::tenant::{Place, Tenant};
 use crate::failure::{Failure, Trouble};
@@ -32,6 +33,7 @@ use crate::observed::tenant::{Cluster, Held};
 use crate::plan::Step;
 use crate::plan::tenants::{self as plan, Asking, Change};
 use crate::postgres::Session;
+use crate::request::RequestType;
 use crate::sql::literal;
 
 /// So many tenants are read at once.
@@ -144,7 +146,7 @@ impl<'a> Work<'a> {
                 .map(|it| (it.name.clone(), it.clone()))
                 .collect();
             let all: Vec<_> = all.into_values().collect();
-            let offered = inspect::offered(&session, &all).await?;
+            let offered = inspect::extensions::offered(&session, &all).await?;
             self.master.give_back(session);
             Ok::<_, Failure>(offered)
         };
@@ -190,6 +192,7 @@ pub(super) async fn run(
     since: f64,
 ) -> Result<Done, Failure> {
     let work = Work::new(world, task, main, entry, since, false).await?;
+    main.run(&entry.has_tenants()).await.map_err(Failure::Ledger)?;
     let mut done = Done::default();
     let tenants: Vec<_> = task.desired.tenants.iter().collect();
     if !tenants.is_empty() {
@@ -199,7 +202,7 @@ pub(super) async fn run(
     let (mut ended, all) = (0, tenants.len());
     for batch in tenants.chunks(BATCH) {
         let names = names(batch, &work.cluster.target);
-        let found = inspect::tenants::found(main, &names, Some(&work.ours())).await?;
+        let found = inspect::tenants::found(main, &names, Some(work.ours())).await?;
         let (work, found) = (&work, &found);
         let each = batch.iter().map(|&tenant| async move {
             let first = Box::pin(one::provision(work, tenant, found, false)).await;
@@ -209,7 +212,7 @@ pub(super) async fn run(
         while let Some((tenant, result)) = each.next().await {
             ended += 1;
             match result {
-                Ok(told) => take(work, &mut done, tenant, told),
+                Ok(told) => take(&mut done, tenant, told),
                 Err(failure) => {
                     tracing::error!(tenant = tenant.name, "{failure}");
                     let (tenant, failure) = (tenant.name.clone(), Box::new(failure));
@@ -252,16 +255,16 @@ async fn again(
 async fn fresh(work: &Work<'_>, tenant: &Tenant) -> Result<Told, Failure> {
     let names = names(&[tenant], &work.cluster.target);
     let session = work.master.session().await?;
-    let found = inspect::tenants::found(&session, &names, Some(&work.ours())).await?;
+    let found = inspect::tenants::found(&session, &names, Some(work.ours())).await?;
     work.master.give_back(session);
     one::provision(work, tenant, &found, true).await
 }
 
-fn take(work: &Work<'_>, done: &mut Done, tenant: &Tenant, told: Told) {
+fn take(done: &mut Done, tenant: &Tenant, told: Told) {
     for (change, ms) in told.changes {
         tracing::info!(tenant = tenant.name, ms, "{change}");
         if done.steps.len() < KEPT {
-            done.steps.push(work.step(&tenant.name, &change));
+            done.steps.push(one::step(&tenant.name, &change));
         } else {
             done.more += 1;
         }
@@ -284,10 +287,11 @@ async fn close(work: &Work<'_>, main: &Session, done: &mut Done) -> Result<(), F
         let Step::CloseDatabase { name, keep } = &step else { continue };
         let started = std::time::Instant::now();
         let database = name.quoted();
-        let keep: String = keep
-            .iter()
-            .map(|it| format!("GRANT CONNECT ON DATABASE {database} TO {};\n", it.quoted()))
-            .collect();
+        let keep = keep.iter().fold(String::new(), |mut sql, it| {
+            let _infallible =
+                writeln!(sql, "GRANT CONNECT ON DATABASE {database} TO {};", it.quoted());
+            sql
+        });
         let audit = AuditRow {
             action: step.to_string(),
             status: "success",
@@ -323,41 +327,44 @@ fn own_databases<'a>(work: &'a Work<'_>) -> Vec<&'a str> {
     work.task.desired.tenants.iter().filter_map(own).collect()
 }
 
-/// What would be done for all tenants.
+/// Adds what would be done for all tenants to what was seen.
 pub(super) async fn look(
     world: &World,
     task: &Task<'_>,
     main: &Session,
-    entry: &Entry<'_>,
-    has_ledger: bool,
+    look: &mut Look,
     with_events: bool,
-) -> Result<(Vec<Step>, Vec<String>), Failure> {
-    let mut work = Work::new(world, task, main, entry, 0.0, true).await?;
+) -> Result<(), Failure> {
+    let entry = task.entry(RequestType::Update);
+    let has_tenants = look.observed.ledger.as_ref().and_then(|it| it.has_tenants);
+    let mut work = Work::new(world, task, main, &entry, 0.0, true).await?;
     work.with_events = with_events;
-    let (mut steps, notes) = plan::cluster::cluster(&work.cluster, &own_databases(&work));
+    let (steps, notes) = plan::cluster::cluster(&work.cluster, &own_databases(&work));
+    look.plan.steps.extend(steps);
+    look.plan.notes.extend(notes);
     let tenants: Vec<_> = task.desired.tenants.iter().collect();
     let mut troubles = Vec::new();
     let all = tenants.len();
     for batch in tenants.chunks(BATCH) {
         let names = names(batch, &work.cluster.target);
-        let ours = work.ours();
-        let ours = has_ledger.then_some(ours.as_str());
-        let found = inspect::tenants::found(main, &names, ours).await?;
+        let found = inspect::tenants::found(main, &names, has_tenants.map(|_| work.ours())).await?;
         let (work, found) = (&work, &found);
         let each =
             batch.iter().map(|&it| async move { (it, Box::pin(one::look(work, it, found)).await) });
         let mut each = futures_util::stream::iter(each).buffered(work.at_once());
         while let Some((tenant, result)) = each.next().await {
+            let name = tenant.name.clone();
             match result {
-                Ok(changes) => {
-                    steps.extend(changes.iter().map(|it: &Change| work.step(&tenant.name, it)));
+                Ok((changes, arn)) => {
+                    let steps = changes.iter().map(|it: &Change| one::step(&name, it));
+                    look.plan.steps.extend(steps);
+                    look.secrets.push((name, arn));
                 }
                 Err(failure) => {
-                    let (tenant, failure) = (tenant.name.clone(), Box::new(failure));
-                    troubles.push(Trouble { tenant, failure });
+                    troubles.push(Trouble { tenant: name, failure: Box::new(failure) });
                 }
             }
         }
     }
-    if troubles.is_empty() { Ok((steps, notes)) } else { Err(Failure::Tenants { troubles, all }) }
+    if troubles.is_empty() { Ok(()) } else { Err(Failure::Tenants { troubles, all }) }
 }

@@ -87,7 +87,7 @@ pub(super) async fn look(
     work: &Work<'_>,
     tenant: &Tenant,
     found: &Found,
-) -> Result<Vec<Change>, Failure> {
+) -> Result<(Vec<Change>, String), Failure> {
     let mut seen = see::see(work, tenant, found, true).await?;
     let sight = sight(work, found, &seen);
     let mut changes = plan::outer(tenant, &sight)?;
@@ -97,7 +97,8 @@ pub(super) async fn look(
         .any(|it| matches!(it, Change::CreateDatabase { .. } | Change::FinishDatabase { .. }));
     changes.extend(inside::look(work, tenant, is_new, &mut seen).await?);
     changes.extend(rotations);
-    Ok(changes)
+    let arn = seen.kept.get(&tenant.username).map(|it| it.arn.clone());
+    Ok((changes, arn.unwrap_or_default()))
 }
 
 fn sight<'a>(work: &'a Work<'_>, found: &'a Found, seen: &'a Seen) -> Sight<'a> {
@@ -311,7 +312,7 @@ pub(super) async fn works(
 ) -> Result<Option<Session>, Failure> {
     match see::try_login(work, tenant, database, kept).await? {
         Tried::Works(session) => Ok(Some(session)),
-        Tried::Right(_) => Ok(None),
+        Tried::Right => Ok(None),
         Tried::Refused(why) | Tried::Barred(why) => Err(TenantError::LoginRefused {
             role: kept.username.to_string(),
             secret: secret.to_owned(),
@@ -343,7 +344,7 @@ async fn write_down(
         .changes
         .iter()
         .map(|(change, ms)| AuditRow {
-            action: work.step(&tenant.name, change).to_string(),
+            action: step(&tenant.name, change).to_string(),
             status: "success",
             duration_ms: *ms,
             message: None,
@@ -360,9 +361,7 @@ async fn write_down(
     Ok(())
 }
 
-impl Work<'_> {
-    /// A change as the plan shows it.
-    pub(super) fn step(&self, tenant: &str, change: &Change) -> Step {
-        Step::Tenant { tenant: tenant.to_owned(), change: Box::new(change.clone()) }
-    }
+/// A change as the plan shows it.
+pub(super) fn step(tenant: &str, change: &Change) -> Step {
+    Step::Tenant { tenant: tenant.to_owned(), change: Box::new(change.clone()) }
 }

@@ -53,8 +53,8 @@ pub(super) struct Kept {
 pub(super) enum Tried {
     /// It works.
     Works(Session),
-    /// The password is right, and something else stands in the way; the server's words.
-    Right(ConnectError),
+    /// The password is right, and something else stands in the way.
+    Right,
     /// The password is wrong.
     Refused(ConnectError),
     /// The role may not log in, whatever its password is.
@@ -64,7 +64,7 @@ pub(super) enum Tried {
 impl Tried {
     fn state(&self) -> LoginState {
         match self {
-            Self::Works(_) | Self::Right(_) => LoginState::Works,
+            Self::Works(_) | Self::Right => LoginState::Works,
             Self::Refused(_) => LoginState::Refused,
             Self::Barred(_) => LoginState::Untried,
         }
@@ -203,8 +203,11 @@ async fn rotates(
     }
     let pending = Kept { password: login.password, ..kept.clone() };
     let tried = try_login(work, tenant, database, &pending).await?;
-    Ok(matches!(tried, Tried::Works(_) | Tried::Right(_)))
+    Ok(matches!(tried, Tried::Works(_) | Tried::Right))
 }
+
+/// NOLOGIN, or no way in by this method at all.
+const INVALID_AUTHORIZATION: &str = "28000";
 
 /// Logs in with what a secret has; waits for what heals.
 pub(super) async fn try_login(
@@ -226,10 +229,9 @@ pub(super) async fn try_login(
             Ok(session) => return Ok(Tried::Works(session)),
             Err(error) => error,
         };
-        const INVALID_AUTHORIZATION: &str = "28000";
         let failure = match error {
             error if error.is_wrong_password() => return Ok(Tried::Refused(error)),
-            error if error.proves_password() => return Ok(Tried::Right(error)),
+            error if error.proves_password() => return Ok(Tried::Right),
             error => Failure::Connect(error),
         };
         if failure.sqlstate() == Some(INVALID_AUTHORIZATION) {

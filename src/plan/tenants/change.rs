@@ -182,7 +182,11 @@ pub enum Change {
         name: Identifier,
     },
     /// A step about an extension, in the tenant's database.
-    Extension(Step),
+    Extension {
+        /// The step.
+        #[serde(serialize_with = "shown")]
+        step: Step,
+    },
     /// What a further role lacks, and the default privileges for what comes.
     GrantAccess {
         /// The role.
@@ -191,7 +195,11 @@ pub enum Change {
         access: Access,
     },
     /// A step of the tenant's changelog.
-    Changeset(Step),
+    Changeset {
+        /// The step.
+        #[serde(serialize_with = "shown")]
+        step: Step,
+    },
     /// All of its changelog, whose database is not there yet.
     Changelog {
         /// How many changesets it has.
@@ -241,6 +249,10 @@ pub enum Change {
     },
     /// It stays as it is, and nobody has it.
     Release,
+}
+
+fn shown<S: serde::Serializer>(step: &Step, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(step)
 }
 
 impl Change {
@@ -302,7 +314,7 @@ impl fmt::Display for Change {
             Self::CloseSchema { name } => {
                 write!(f, "~ schema {name}: PUBLIC makes nothing in it")
             }
-            Self::Extension(step) | Self::Changeset(step) => step.fmt(f),
+            Self::Extension { step } | Self::Changeset { step } => step.fmt(f),
             Self::GrantAccess { name, access } => {
                 write!(f, "~ role {name}: its {} privileges", access.as_str())
             }

@@ -70,6 +70,7 @@ pub struct Given {
     pub(super) extensions: Option<Vec<Extension>>,
     pub(super) changelog: Option<Changelog>,
     /// `Some(None)` is a rotation that is turned off.
+    #[allow(clippy::option_option, reason = "not said, said to be none, and said")]
     pub(super) rotation: Option<Option<Rotation>>,
     pub(super) iam_auth: Option<bool>,
     pub(super) on_remove: Option<OnRemove>,
@@ -205,9 +206,8 @@ impl Reader<'_> {
 
     /// A secret that is there, which is named by a text that an error must not show.
     pub(super) fn secret(&self, path: &str, value: &Value) -> Read<Pattern> {
-        let text = match value {
-            Value::String(text) => text,
-            _ => return Err(PropertyError(format!("`{path}` takes the name or ARN of a secret"))),
+        let Value::String(text) = value else {
+            return Err(PropertyError(format!("`{path}` takes the name or ARN of a secret")));
         };
         // Braces may be JSON, and a placeholder that is told would then be part of a secret.
         if text.trim_start().starts_with('{') && text.contains('"') {

@@ -134,7 +134,8 @@ pub fn rotation(
                 rotation.days = u32::try_from(days).expect("the bound is far below");
             }
             "Strategy" => {
-                rotation.strategy = value::word(at, value, &STRATEGIES.map(|it| (it.as_str(), it)))?
+                rotation.strategy =
+                    value::word(at, value, &STRATEGIES.map(|it| (it.as_str(), it)))?;
             }
             "Immediately" => rotation.immediately = value::boolean(at, value)?,
             _ => return Err(unknown(path, key, &ROTATION_KEYS)),
@@ -170,7 +171,7 @@ pub fn on_remove(path: &str, value: &Value, errors: &mut Vec<PropertyError>) -> 
     each(path, &value::map(path, value)?, errors, |at, key, value| {
         match key {
             "Policy" => {
-                on_remove.policy = value::word(at, value, &LEAVING.map(|it| (it.as_str(), it)))?
+                on_remove.policy = value::word(at, value, &LEAVING.map(|it| (it.as_str(), it)))?;
             }
             "Force" => on_remove.force = value::boolean(at, value)?,
             _ => return Err(unknown(path, key, &ON_REMOVE_KEYS)),

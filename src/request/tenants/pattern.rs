@@ -96,14 +96,17 @@ impl Pattern {
 
     /// The text for one tenant.
     pub fn fill(&self, words: &Words<'_>) -> String {
-        let text = |part| match part {
-            &Part::Text(ref text) => text.as_str(),
-            Part::Word(Word::Name) => words.name,
-            Part::Word(Word::Username) => words.username,
-            Part::Word(Word::Prefix) => words.prefix,
-            Part::Word(Word::Environment) => words.environment,
-        };
-        self.0.iter().map(text).collect()
+        let mut filled = String::new();
+        for part in &self.0 {
+            filled.push_str(match part {
+                Part::Text(text) => text,
+                Part::Word(Word::Name) => words.name,
+                Part::Word(Word::Username) => words.username,
+                Part::Word(Word::Prefix) => words.prefix,
+                Part::Word(Word::Environment) => words.environment,
+            });
+        }
+        filled
     }
 }
 

@@ -1,1 +1,1 @@
-
+//! Lists of tenants, read.
