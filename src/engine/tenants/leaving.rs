@@ -14,7 +14,7 @@ use std::time::Instant;
 use futures_util::StreamExt as _;
 
 use self::look::Seen;
-use super::one::{Told, begin};
+use super::one::{Told, begin, step};
 use super::{Done, KEPT, Work};
 use crate::apply::tenants::leaving as texts;
 use crate::engine::{Task, Tries, World};
@@ -72,7 +72,7 @@ pub(super) async fn look(
     for leaver in &leavers {
         let seen = look::see(work, main, leaver).await?;
         let end = plan::end(leaver, &seen.scene(work, &run));
-        steps.extend(end.changes.iter().map(|it| work.step(&leaver.tenant, it)));
+        steps.extend(end.changes.iter().map(|it| step(&leaver.tenant, it)));
         notes.extend(end.left.iter().map(|it| note(leaver, it)));
     }
     Ok((steps, notes))
@@ -160,7 +160,7 @@ async fn each(
         for (change, ms) in told.changes {
             tracing::info!(tenant = leaver.tenant, ms, "{change}");
             if done.steps.len() < KEPT {
-                done.steps.push(work.step(&leaver.tenant, &change));
+                done.steps.push(step(&leaver.tenant, &change));
             } else {
                 done.more += 1;
             }
@@ -174,7 +174,8 @@ async fn each(
     }
 }
 
-/// What heals is tried again, from a fresh look. A lock that somebody keeps is a reason to stay.
+/// What heals is tried again, from a fresh look. A lock that somebody keeps is a reason to stay, and
+/// so is what the server refuses.
 async fn again(
     work: &Work<'_>,
     run: &Run<'_>,
@@ -191,7 +192,7 @@ async fn again(
             Err(failure) => failure.recognised(),
         };
         locked += u32::from(failure.is_lock_timeout());
-        if locked >= LOCKED {
+        if locked >= LOCKED || is_refusal(&failure) {
             let place = leaver.held.iter().min_by_key(|it| it.kind);
             let left = place.map(|it| {
                 let why = Why::Refused(failure.to_string());
@@ -288,7 +289,7 @@ async fn write(work: &Work<'_>, sql: &str) -> Result<(), Failure> {
 /// A change as the audit tells it.
 fn audit(work: &Work<'_>, leaver: &Leaver, change: &Change, since: Instant) -> String {
     let row = AuditRow {
-        action: work.step(&leaver.tenant, change).to_string(),
+        action: step(&leaver.tenant, change).to_string(),
         status: "success",
         duration_ms: since.elapsed().as_millis(),
         message: None,
@@ -296,15 +297,22 @@ fn audit(work: &Work<'_>, leaver: &Leaver, change: &Change, since: Instant) -> S
     work.entry.audit(&[row])
 }
 
+/// In use, not allowed, needed by others, not in the right state, a template by now; or needed from
+/// outside.
+const REFUSALS: [&str; 6] = ["55006", "42501", "2BP01", "55000", "42809", texts::NEEDED_OUTSIDE];
+
+fn is_refusal(failure: &Failure) -> bool {
+    let state = if let Failure::Apply(_) = failure { failure.sqlstate() } else { None };
+    state.is_some_and(|it| REFUSALS.contains(&it))
+}
+
 /// Why an object stays that the server does not let go; other errors are errors.
 fn stays<T>(done: Result<T, Failure>) -> Result<Option<Why>, Failure> {
-    /// In use, not allowed, needed by others, not in the right state, a template by now.
-    const REFUSALS: [&str; 5] = ["55006", "42501", "2BP01", "55000", "42809"];
     match done {
         Ok(_) => Ok(None),
         Err(Failure::Apply(error)) => match error.source.sqlstate.as_deref() {
             Some(texts::REPLACED) => Ok(Some(Why::Replaced)),
-            Some(state) if state == texts::NEEDED_OUTSIDE || REFUSALS.contains(&state) => {
+            Some(state) if REFUSALS.contains(&state) => {
                 let detail = error.source.detail.as_deref().and_then(|it| it.lines().next());
                 let detail = detail.map(|it| format!(": {it}")).unwrap_or_default();
                 Ok(Some(Why::Refused(format!("{}{detail} ({state})", error.source.message))))

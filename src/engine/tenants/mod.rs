@@ -199,7 +199,8 @@ pub(super) async fn run(
         close(&work, main, &mut done).await?;
     }
     let mut troubles = Vec::new();
-    let (mut ended, all) = (0, tenants.len());
+    let leavers = leaving::settle(&work, main, &mut done, &mut troubles).await?;
+    let (mut ended, all) = (leavers, leavers + tenants.len());
     for batch in tenants.chunks(BATCH) {
         let names = names(batch, &work.cluster.target);
         let found = inspect::tenants::found(main, &names, Some(work.ours())).await?;
@@ -342,6 +343,11 @@ pub(super) async fn look(
     let (steps, notes) = plan::cluster::cluster(&work.cluster, &own_databases(&work));
     look.plan.steps.extend(steps);
     look.plan.notes.extend(notes);
+    if has_tenants == Some(true) {
+        let (steps, notes) = leaving::look(&work, main).await?;
+        look.plan.steps.extend(steps);
+        look.plan.notes.extend(notes);
+    }
     let tenants: Vec<_> = task.desired.tenants.iter().collect();
     let mut troubles = Vec::new();
     let all = tenants.len();
