@@ -103,7 +103,7 @@ pub(in crate::engine) async fn end(
     if troubles.is_empty() {
         return Ok(done);
     }
-    Err(Failure::Tenants { troubles, all: leavers.len() })
+    Err(Failure::Tenants { troubles, all: leavers.len(), done: true })
 }
 
 /// The databases of a resource's tenants, in which something may still run for it.

@@ -14,8 +14,9 @@ mod one;
 mod secrets;
 mod see;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -60,6 +61,8 @@ pub(super) struct Work<'a> {
     master: Master<'a>,
     shelf: changelog::Shelf,
     offered: OnceCell<Offered>,
+    /// ARNs of secrets that were made and are not in the ledger yet.
+    unwritten: Mutex<BTreeSet<String>>,
     with_events: bool,
 }
 
@@ -102,8 +105,13 @@ impl<'a> Work<'a> {
             master,
             shelf: changelog::Shelf::default(),
             offered: OnceCell::new(),
+            unwritten: Mutex::default(),
             with_events: true,
         })
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What each secret of a tenant is to say.
@@ -233,6 +241,9 @@ pub(super) async fn run(
     }
     if troubles.is_empty() {
         return Ok(done);
+    }
+    if troubles.iter().any(|it| matches!(*it.failure, Failure::Gone(_))) {
+        secrets::take_back(&work).await;
     }
     Err(Failure::Tenants { troubles, all, done: true })
 }

@@ -17,7 +17,7 @@ use crate::desired::tenant::{Owner, Place, Tenant};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::ledger::AuditRow;
-use crate::observed::tenant::{Found, HeldKind, LoginState, SecretState};
+use crate::observed::tenant::{Found, HeldKind, LoginState, SecretState, is_same};
 use crate::plan::Step;
 use crate::plan::tenants::{self as plan, Change, Sight, TenantError};
 use crate::postgres::{Row, Session, SqlError, scram};
@@ -173,8 +173,12 @@ async fn roles(
         }
         sql += &statements;
     }
+    let asking = &work.asking;
     let made = |login: &Identifier| match seen.secrets.get(login) {
-        Some(SecretState::Here(known)) => known.made,
+        // What another resource made is none that this one may delete.
+        Some(SecretState::Here(known)) => {
+            known.made && is_same(known.owner.as_ref(), asking.stack_id, asking.logical_id)
+        }
         _ => false,
     };
     let written = outer.iter().filter_map(|it| match it {
@@ -200,6 +204,8 @@ async fn roles(
         if new_database(outer).is_some() { "SET LOCAL synchronous_commit = off;\n" } else { "" };
     let sql = format!("{}{lazy}{sql}COMMIT", begin(work));
     alone(work, &what, &sql).await?;
+    let written = |arn: &String| seen.kept.values().any(|it| it.arn == *arn);
+    work.unwritten().retain(|it| !written(it));
     told.took(&done, started);
     Ok(())
 }
@@ -237,6 +243,8 @@ async fn of_database(
         let what = change.to_string();
         if matches!(change, Change::CreateDatabase { .. }) {
             let session = work.master.session().await?;
+            // It takes no guard along. A Delete that this one does not see ends this very session.
+            run(&session, &what, &format!("{}COMMIT", begin(work))).await?;
             let sql = database::create(tenant, name, mark);
             run(&session, &what, &sql).await?;
             work.master.give_back(session);

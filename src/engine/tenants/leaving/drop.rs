@@ -12,14 +12,12 @@ use super::{audit, dropped_roles, roles, stays, write};
 use crate::apply::tenants::{database, leaving as texts};
 use crate::engine::tenants::Work;
 use crate::engine::tenants::one::{self, Told, begin, run as run_sql};
+use crate::engine::tenants::secrets::WINDOW;
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::observed::tenant::HeldKind;
 use crate::plan::tenants::Change;
 use crate::plan::tenants::leaving::{Leaver, Left, Why, own_roles};
-
-/// The days in which a deleted secret can be restored: the most that there are.
-const WINDOW: u8 = 30;
 
 /// Carries the plan out; gives what stayed.
 pub(super) async fn run(
