@@ -8,13 +8,15 @@
 
 mod changelog;
 mod inside;
+pub(super) mod leaving;
 mod master;
 mod one;
 mod secrets;
 mod see;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -59,6 +61,8 @@ pub(super) struct Work<'a> {
     master: Master<'a>,
     shelf: changelog::Shelf,
     offered: OnceCell<Offered>,
+    /// ARNs of secrets that were made and are not in the ledger yet.
+    unwritten: Mutex<BTreeSet<String>>,
     with_events: bool,
 }
 
@@ -101,8 +105,13 @@ impl<'a> Work<'a> {
             master,
             shelf: changelog::Shelf::default(),
             offered: OnceCell::new(),
+            unwritten: Mutex::default(),
             with_events: true,
         })
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What each secret of a tenant is to say.
@@ -202,7 +211,8 @@ pub(super) async fn run(
         close(&work, main, &mut done).await?;
     }
     let mut troubles = Vec::new();
-    let (mut ended, all) = (0, tenants.len());
+    let leavers = leaving::settle(&work, main, &mut done, &mut troubles).await?;
+    let (mut ended, all) = (leavers, leavers + tenants.len());
     for batch in tenants.chunks(BATCH) {
         let names = names(batch, &work.cluster.target);
         let found = inspect::tenants::found(main, &names, Some(work.ours())).await?;
@@ -231,6 +241,9 @@ pub(super) async fn run(
     }
     if troubles.is_empty() {
         return Ok(done);
+    }
+    if troubles.iter().any(|it| matches!(*it.failure, Failure::Gone(_))) {
+        secrets::take_back(&work).await;
     }
     Err(Failure::Tenants { troubles, all, done: true })
 }
@@ -350,6 +363,11 @@ pub(super) async fn look(
     let (steps, notes) = plan::cluster::cluster(&work.cluster, &own_databases(&work));
     look.plan.steps.extend(steps);
     look.plan.notes.extend(notes);
+    if has_tenants == Some(true) {
+        let (steps, notes) = leaving::look(&work, main).await?;
+        look.plan.steps.extend(steps);
+        look.plan.notes.extend(notes);
+    }
     let tenants: Vec<_> = task.desired.tenants.iter().collect();
     let mut troubles = Vec::new();
     let all = tenants.len();
