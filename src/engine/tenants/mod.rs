@@ -183,6 +183,8 @@ fn names<'t>(batch: &[&'t Tenant], target: &'t str) -> inspect::tenants::Names<'
             Place::Schema(name) => {
                 names.schemas.push(name.as_str());
                 names.databases.push(target);
+                // A role of the same name would have the schema in its search path.
+                names.roles.push(name.to_string());
             }
         }
         for (login, ..) in tenant.logins() {
@@ -299,7 +301,7 @@ fn take(done: &mut Done, tenant: &Tenant, told: Told) {
 
 /// Databases that let every role in are closed, as far as they are ours.
 async fn close(work: &Work<'_>, main: &Session, done: &mut Done) -> Result<(), Failure> {
-    let (steps, notes) = plan::cluster::cluster(&work.cluster, &own_databases(work));
+    let (steps, notes) = plan::cluster::cluster(&work.cluster, &work.task.desired.tenants);
     for note in notes {
         tracing::warn!("{note}");
         done.notes.push(note);
@@ -340,14 +342,6 @@ async fn close(work: &Work<'_>, main: &Session, done: &mut Done) -> Result<(), F
     Ok(())
 }
 
-fn own_databases<'a>(work: &'a Work<'_>) -> Vec<&'a str> {
-    let own = |it: &'a Tenant| match &it.place {
-        Place::Database(name) => Some(name.as_str()),
-        Place::Schema(_) => None,
-    };
-    work.task.desired.tenants.iter().filter_map(own).collect()
-}
-
 /// Adds what would be done for all tenants to what was seen.
 pub(super) async fn look(
     world: &World,
@@ -360,7 +354,7 @@ pub(super) async fn look(
     let has_tenants = look.observed.ledger.as_ref().and_then(|it| it.has_tenants);
     let mut work = Work::new(world, task, main, &entry, 0.0, true).await?;
     work.with_events = with_events;
-    let (steps, notes) = plan::cluster::cluster(&work.cluster, &own_databases(&work));
+    let (steps, notes) = plan::cluster::cluster(&work.cluster, &task.desired.tenants);
     look.plan.steps.extend(steps);
     look.plan.notes.extend(notes);
     if has_tenants == Some(true) {
