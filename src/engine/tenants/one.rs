@@ -74,7 +74,8 @@ pub(super) async fn provision(
     roles(work, tenant, &outer, &seen, &mut told).await?;
     let is_new = match &tenant.place {
         Place::Database(name) => {
-            of_database(work, tenant, name, (found, seen.mark), &outer, &mut turn, &mut told).await?
+            of_database(work, tenant, name, (found, seen.mark), &outer, &mut turn, &mut told)
+                .await?
         }
         Place::Schema(_) => false,
     };
