@@ -52,12 +52,14 @@ pub enum Failure {
     #[error(transparent)]
     Tenant(#[from] TenantError),
     /// Some tenants are not as they are asked for.
-    #[error("{}", in_trouble(.troubles, *.all))]
+    #[error("{}", in_trouble(.troubles, *.all, *.done))]
     Tenants {
         /// Those, with the reason of each.
         troubles: Vec<Trouble>,
         /// How many there are in all.
         all: usize,
+        /// Whether the others were brought to what is asked for, rather than looked at.
+        done: bool,
     },
     /// A step failed.
     #[error(transparent)]
@@ -141,7 +143,7 @@ pub struct Trouble {
 }
 
 /// At most so many of them, for a reason must stay readable.
-fn in_trouble(troubles: &[Trouble], all: usize) -> String {
+fn in_trouble(troubles: &[Trouble], all: usize, is_done: bool) -> String {
     const SHOWN: usize = 5;
     let (failed, done) = (troubles.len(), all.saturating_sub(troubles.len()));
     let one = |it: &Trouble| format!("`{}`: {}", it.tenant, it.failure);
@@ -150,7 +152,12 @@ fn in_trouble(troubles: &[Trouble], all: usize) -> String {
         let more = troubles[SHOWN..].iter().take(20).map(|it| format!("`{}`", it.tenant));
         texts.push(format!("and {}", more.collect::<Vec<_>>().join(", ")));
     }
-    format!("{failed} of {all} tenants failed, the other {done} are done: {}", texts.join("; "))
+    let others = match done {
+        0 => String::new(),
+        _ if is_done => format!(", the other {done} are done"),
+        _ => String::new(),
+    };
+    format!("{failed} of {all} tenants failed{others}: {}", texts.join("; "))
 }
 
 fn held_by(holder: Option<&str>) -> String {

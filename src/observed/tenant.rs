@@ -104,6 +104,13 @@ pub struct Role {
     pub comment: Option<String>,
 }
 
+impl Role {
+    /// Whether it logs in with tokens of RDS IAM authentication.
+    pub fn has_iam(&self) -> bool {
+        self.member_of.iter().any(|it| it == "rds_iam")
+    }
+}
+
 /// What the ledger says of one object of a tenant's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
@@ -180,6 +187,10 @@ pub struct KnownSecret {
     pub owner: Option<(String, String)>,
     /// The tenant of its tags.
     pub tenant: Option<String>,
+    /// The physical id of its tags.
+    pub physical_id: Option<String>,
+    /// Whether that resource made it.
+    pub made: bool,
     /// `host`, `port`, `dbname`, `username`, `engine`, `masterarn` as it has them.
     pub keys: BTreeMap<String, String>,
     /// Whether it has a password.
@@ -200,6 +211,8 @@ pub enum LoginState {
     Works,
     /// The password is another one.
     Refused,
+    /// The password is right, and the database does not let the role in.
+    Closed,
     /// The secret's next version works: a rotation is under way.
     Rotating,
 }

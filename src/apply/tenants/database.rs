@@ -35,9 +35,7 @@ pub fn finish(
     comment: &str,
 ) -> String {
     let mut sql = close(name) + &self::comment(name, comment);
-    for (to, letters) in database_grants(tenant, master) {
-        sql += &grant(name, &to, letters);
-    }
+    sql += &grants(tenant, name, master);
     for (setting, value) in &tenant.settings {
         sql += &set(name, setting, value);
     }
@@ -92,6 +90,12 @@ pub fn give(name: &Identifier, to: &Identifier, master: &str) -> String {
         _ => String::new(),
     };
     format!("ALTER DATABASE {} OWNER TO {};\n{kept}", name.quoted(), to.quoted())
+}
+
+/// All that is granted on a tenant's database.
+pub fn grants(tenant: &Tenant, name: &Identifier, master: &str) -> String {
+    let each = database_grants(tenant, master).into_iter();
+    each.map(|(to, letters)| grant(name, &to, letters)).collect()
 }
 
 fn comment(name: &Identifier, mark: &str) -> String {

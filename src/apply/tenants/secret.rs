@@ -16,6 +16,8 @@ pub const RESOURCE: &str = "execute-sql:resource";
 pub const PHYSICAL_ID: &str = "execute-sql:physical-id";
 /// The tag with the tenant.
 pub const TENANT: &str = "execute-sql:tenant";
+/// The tag that says whether that resource made the secret.
+pub const MADE: &str = "execute-sql:made";
 /// The tag with the strategy, which the rotation reads.
 pub const ROTATION: &str = "execute-sql:rotation";
 

@@ -35,7 +35,7 @@ pub(super) async fn settle(
     let inner = plan::inner::inner(tenant, &inside)?;
     let (of_master, of_tenant): (Vec<_>, Vec<_>) =
         inner.into_iter().partition(|it| !texts::of_master(it, tenant).is_empty());
-    let extensions = extensions(work, tenant, is_new, &mut session).await?;
+    let extensions = extensions(work, tenant, is_new, seen, &mut session).await?;
     let started = Instant::now();
     let master = master(work, tenant, session, &extensions, &of_master);
     // The login needs nothing of what the master does inside.
@@ -82,7 +82,7 @@ pub(super) async fn look(
     }
     let mut session = None;
     let inside = of(work, tenant, is_new, seen, &mut session).await?;
-    let mut changes: Vec<_> = extensions(work, tenant, is_new, &mut session)
+    let mut changes: Vec<_> = extensions(work, tenant, is_new, seen, &mut session)
         .await?
         .into_iter()
         .map(|step| Change::Extension { step })
@@ -162,6 +162,7 @@ async fn extensions(
     work: &Work<'_>,
     tenant: &Tenant,
     is_new: bool,
+    seen: &Seen,
     session: &mut Option<Session>,
 ) -> Result<Vec<Step>, Failure> {
     let Place::Database(database) = &tenant.place else { return Ok(Vec::new()) };
@@ -169,7 +170,10 @@ async fn extensions(
         return Ok(Vec::new());
     }
     let offered = if is_new { Some(work.offered().await?) } else { None };
-    let session = opened(work, database, session).await?;
+    let session = match &seen.own {
+        Some(own) => own,
+        None => opened(work, database, session).await?,
+    };
     let observed = inspect::extensions::alone(session, &tenant.extensions, offered).await?;
     planned(work, tenant, &observed)
 }
@@ -237,8 +241,24 @@ async fn own(
     if kept.password.is_none() && !tenant.iam_auth {
         return Ok(None);
     }
-    if let Some(LoginState::Works | LoginState::Rotating) = seen.logins.get(&kept.username) {
-        return Ok(None);
+    match seen.logins.get(&kept.username) {
+        Some(LoginState::Works) => return Ok(None),
+        Some(LoginState::Rotating) => {
+            let secret = tenant.secret.id().to_owned();
+            return Err(TenantError::Rotating(secret).into());
+        }
+        _ => {}
     }
-    one::works(work, tenant, database, kept, tenant.secret.id()).await
+    let tried = one::works(work, tenant, database, kept, tenant.secret.id()).await;
+    // What is done inside needs the login; that of an IAM role is another right of the function's.
+    let is_needed = !tenant.roles.is_empty() || tenant.changelog.is_some();
+    match tried {
+        Err(Failure::Tenant(TenantError::LoginRefused { why, .. }))
+            if tenant.iam_auth && !is_needed =>
+        {
+            tracing::warn!(tenant = tenant.name, "the IAM login could not be tried: {why}");
+            Ok(None)
+        }
+        tried => tried,
+    }
 }

@@ -15,6 +15,7 @@ mod see;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::sync::OnceCell;
@@ -40,6 +41,9 @@ const BATCH: usize = 64;
 
 /// A tenant takes up to three connections: the target database, its own, its login.
 const EACH: u32 = 3;
+
+/// What a tenant takes at least.
+const LEAST: Duration = Duration::from_secs(2);
 
 /// So many changes of tenants are kept for the answer; all of them are in the audit.
 const KEPT: usize = 200;
@@ -204,6 +208,10 @@ pub(super) async fn run(
         let found = inspect::tenants::found(main, &names, Some(work.ours())).await?;
         let (work, found) = (&work, &found);
         let each = batch.iter().map(|&tenant| async move {
+            // One that cannot end any more is better not begun.
+            if work.task.budget.left() < LEAST {
+                return (tenant, Err(Failure::Deadline("waiting for its turn".into())));
+            }
             let first = Box::pin(one::provision(work, tenant, found, false)).await;
             (tenant, Box::pin(again(work, tenant, first)).await)
         });
@@ -224,7 +232,7 @@ pub(super) async fn run(
     if troubles.is_empty() {
         return Ok(done);
     }
-    Err(Failure::Tenants { troubles, all })
+    Err(Failure::Tenants { troubles, all, done: true })
 }
 
 /// What heals is tried again, from a fresh look.
@@ -243,7 +251,8 @@ async fn again(
             Err(failure) => failure,
         };
         let taken = matches!(&failure, Failure::Secret(error) if error.is_taken());
-        let heals = failure.heals() || taken || failure.sqlstate() == Some(IN_USE);
+        let rotating = matches!(&failure, Failure::Tenant(plan::TenantError::Rotating(_)));
+        let heals = failure.heals() || taken || rotating || failure.sqlstate() == Some(IN_USE);
         if !heals || !tries.again(work.task.budget, &failure).await {
             return Err(failure);
         }
@@ -365,5 +374,5 @@ pub(super) async fn look(
             }
         }
     }
-    if troubles.is_empty() { Ok(()) } else { Err(Failure::Tenants { troubles, all }) }
+    if troubles.is_empty() { Ok(()) } else { Err(Failure::Tenants { troubles, all, done: false }) }
 }

@@ -17,7 +17,7 @@ use crate::desired::tenant::{Owner, Place, Tenant};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::ledger::AuditRow;
-use crate::observed::tenant::{Found, HeldKind, LoginState};
+use crate::observed::tenant::{Found, HeldKind, LoginState, SecretState};
 use crate::plan::Step;
 use crate::plan::tenants::{self as plan, Change, Sight, TenantError};
 use crate::postgres::{Row, Session, SqlError, scram};
@@ -54,7 +54,7 @@ pub(super) async fn provision(
         outer.iter().filter(|it| matches!(it, Change::RestoreSecret { .. })).cloned().collect();
     if !restored.is_empty() {
         let started = Instant::now();
-        secrets::restore(work, tenant, &restored).await?;
+        secrets::restore(work, tenant, &restored, &seen).await?;
         told.took(&restored, started);
         careful = true;
         seen = see::see(work, tenant, found, careful).await?;
@@ -169,9 +169,13 @@ async fn roles(
         }
         sql += &statements;
     }
+    let made = |login: &Identifier| match seen.secrets.get(login) {
+        Some(SecretState::Here(known)) => known.made,
+        _ => false,
+    };
     let written = outer.iter().filter_map(|it| match it {
         Change::CreateSecret { login, .. } => Some((login, true)),
-        Change::TagSecret { login, .. } => Some((login, false)),
+        Change::TagSecret { login, .. } => Some((login, made(login))),
         _ => None,
     });
     for (login, created) in written {
@@ -256,6 +260,8 @@ async fn of_database(
     let given = outer.iter().find(|it| matches!(it, Change::GiveDatabase { .. }));
     if let Some(change @ Change::GiveDatabase { name, to, .. }) = given {
         sql += &database::give(name, to, &work.cluster.master);
+        // What the owner had by being it, it has no more.
+        sql += &database::grants(tenant, name, &work.cluster.master);
         done.push(change.clone());
     }
     if sql.is_empty() {
@@ -288,7 +294,7 @@ async fn further_logins(work: &Work<'_>, tenant: &Tenant, seen: &Seen) -> Result
         Place::Database(name) => name.as_str(),
         Place::Schema(_) => work.cluster.target.as_str(),
     };
-    for (login, _, secret) in tenant.logins().skip(1) {
+    for (login, _, secret) in tenant.logins().skip(1).filter(|_| !tenant.iam_auth) {
         let Some(kept) = seen.kept.get(login) else { continue };
         let worked = [Some(&LoginState::Works), Some(&LoginState::Rotating)];
         if !worked.contains(&seen.logins.get(&kept.username)) {
@@ -308,13 +314,15 @@ pub(super) async fn works(
 ) -> Result<Option<Session>, Failure> {
     match see::try_login(work, tenant, database, kept).await? {
         Tried::Works(session) => Ok(Some(session)),
-        Tried::Right => Ok(None),
-        Tried::Refused(why) | Tried::Barred(why) => Err(TenantError::LoginRefused {
-            role: kept.username.to_string(),
-            secret: secret.to_owned(),
-            why: why.to_string(),
+        Tried::Full => Ok(None),
+        Tried::Refused(why) | Tried::Barred(why) | Tried::Closed(why) => {
+            Err(TenantError::LoginRefused {
+                role: kept.username.to_string(),
+                secret: secret.to_owned(),
+                why: why.to_string(),
+            }
+            .into())
         }
-        .into()),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::apply::tenants::secret as texts;
 use crate::desired::tenant::Tenant;
 use crate::failure::Failure;
 use crate::ident::Identifier;
+use crate::observed::tenant::{SecretState, is_same};
 use crate::plan::tenants::Change;
 use crate::redact;
 use crate::secrets::{Login, NewSecret, Put, RotationRule, SecretError, password, token, with};
@@ -21,11 +22,20 @@ pub(super) async fn restore(
     work: &Work<'_>,
     tenant: &Tenant,
     changes: &[Change],
+    seen: &Seen,
 ) -> Result<(), Failure> {
     for change in changes {
-        if let Change::RestoreSecret { name, .. } = change {
+        if let Change::RestoreSecret { login, name } = change {
             work.world.secrets.restore(name).await?;
-            let tags = texts::tags(tenant, &work.asking);
+            let mut tags = texts::tags(tenant, &work.asking);
+            let (stack, resource) = (work.asking.stack_id, work.asking.logical_id);
+            let ours = |it: &SecretState| match it {
+                SecretState::Deleted(known) => is_same(known.owner.as_ref(), stack, resource),
+                _ => false,
+            };
+            if !seen.secrets.get(login).is_some_and(ours) {
+                tags.insert(texts::MADE.into(), "false".into());
+            }
             work.world.secrets.tag(name, &tags).await?;
         }
     }
@@ -72,12 +82,14 @@ async fn create(
     if let Some(password) = &password {
         redact::remember_for_a_while(password);
     }
+    let mut tags = texts::tags(tenant, &work.asking);
+    tags.insert(texts::MADE.into(), "true".into());
     let new = NewSecret {
         name: name.to_owned(),
         description: format!("Login {login} of tenant {}", tenant.name),
         text: texts::text(wanted, login.as_str(), password.as_ref()),
         kms_key_id: tenant.kms_key_id.clone(),
-        tags: texts::tags(tenant, &work.asking),
+        tags,
         token: token(),
     };
     let arn = work.world.secrets.create(&new).await?;

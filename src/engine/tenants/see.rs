@@ -14,7 +14,7 @@ use crate::apply::tenants::secret as texts;
 use crate::desired::tenant::{Place, Secret, Tenant};
 use crate::failure::Failure;
 use crate::ident::Identifier;
-use crate::observed::tenant::{Found, KnownSecret, LoginState, SecretState};
+use crate::observed::tenant::{Found, KnownSecret, LoginState, Role, SecretState};
 use crate::postgres::{self, ConnectError, Endpoint, Session};
 use crate::redact;
 use crate::secrets::{Described, Login, SecretError, Which};
@@ -53,8 +53,10 @@ pub(super) struct Kept {
 pub(super) enum Tried {
     /// It works.
     Works(Session),
-    /// The password is right, and something else stands in the way.
-    Right,
+    /// The password is right, and all connections that the role may have are taken.
+    Full,
+    /// The password is right, and the database does not let the role in.
+    Closed(ConnectError),
     /// The password is wrong.
     Refused(ConnectError),
     /// The role may not log in, whatever its password is.
@@ -64,7 +66,8 @@ pub(super) enum Tried {
 impl Tried {
     fn state(&self) -> LoginState {
         match self {
-            Self::Works(_) | Self::Right => LoginState::Works,
+            Self::Works(_) | Self::Full => LoginState::Works,
+            Self::Closed(_) => LoginState::Closed,
             Self::Refused(_) => LoginState::Refused,
             Self::Barred(_) => LoginState::Untried,
         }
@@ -108,7 +111,15 @@ pub(super) async fn see(
         }
         let tried = try_login(work, tenant, database, kept).await?;
         let mut state = tried.state();
-        if state == LoginState::Refused && rotates(work, tenant, database, kept).await? {
+        let role = found.roles.get(kept.username.as_str());
+        let by_password = |it: &Role| !tenant.iam_auth && (!it.login || it.has_iam());
+        if matches!(tried, Tried::Barred(_)) && role.is_some_and(by_password) {
+            // It may not log in at all now; that its password will be right then is made sure.
+            state = LoginState::Refused;
+        } else if state == LoginState::Refused
+            && !tenant.iam_auth
+            && rotates(work, tenant, database, kept).await?
+        {
             state = LoginState::Rotating;
         }
         seen.logins.insert(kept.username.clone(), state);
@@ -172,6 +183,8 @@ fn known(described: &Described, text: Option<&SecretString>) -> KnownSecret {
         arn: described.arn.clone(),
         owner: tag(texts::STACK).zip(tag(texts::RESOURCE)),
         tenant: tag(texts::TENANT),
+        physical_id: tag(texts::PHYSICAL_ID),
+        made: tag(texts::MADE).as_deref() == Some("true"),
         keys: plain
             .iter()
             .filter_map(|key| Some(((*key).to_owned(), shown(map.get(*key)?))))
@@ -203,7 +216,16 @@ async fn rotates(
     }
     let pending = Kept { password: login.password, ..kept.clone() };
     let tried = try_login(work, tenant, database, &pending).await?;
-    Ok(matches!(tried, Tried::Works(_) | Tried::Right))
+    Ok(matches!(tried, Tried::Works(_) | Tried::Full | Tried::Closed(_)))
+}
+
+fn right(error: ConnectError) -> Tried {
+    const TOO_MANY_CONNECTIONS: &str = "53300";
+    let state = match &error {
+        ConnectError::Refused(_, error) => error.sqlstate.as_deref(),
+        _ => None,
+    };
+    if state == Some(TOO_MANY_CONNECTIONS) { Tried::Full } else { Tried::Closed(error) }
 }
 
 /// NOLOGIN, or no way in by this method at all.
@@ -231,7 +253,7 @@ pub(super) async fn try_login(
         };
         let failure = match error {
             error if error.is_wrong_password() => return Ok(Tried::Refused(error)),
-            error if error.proves_password() => return Ok(Tried::Right),
+            error if error.proves_password() => return Ok(right(error)),
             error => Failure::Connect(error),
         };
         if failure.sqlstate() == Some(INVALID_AUTHORIZATION) {

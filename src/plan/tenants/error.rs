@@ -41,6 +41,18 @@ pub enum TenantError {
         /// Its name.
         name: String,
     },
+    /// The tenant's data are under another name.
+    #[error("tenant `{tenant}` has {} `{has}`, and cannot be moved to `{wanted}`", .kind.as_str())]
+    Moved {
+        /// The tenant.
+        tenant: String,
+        /// What it has.
+        kind: HeldKind,
+        /// Its name.
+        has: String,
+        /// What is asked for.
+        wanted: String,
+    },
     /// It is too mighty for a tenant.
     #[error("role `{0}` is a superuser, or has CREATEDB, CREATEROLE, REPLICATION or BYPASSRLS")]
     Mighty(String),
@@ -100,6 +112,9 @@ pub enum TenantError {
         /// What the server said.
         why: String,
     },
+    /// A rotation has set the next password, and the secret does not say so yet.
+    #[error("secret `{0}` is being rotated")]
+    Rotating(String),
     /// All connections that the tenant may have are taken.
     #[error(
         "role `{0}` has all the connections that it may have; its database was not looked into"
@@ -119,6 +134,9 @@ impl TenantError {
                 "Choose another name, or set `Adopt: true` on the tenant to take it over; what is \
                  taken over is never dropped."
             }
+            Self::Moved { .. } => {
+                "Leave its `Database` or `Schema` as it was; for another one add another tenant."
+            }
             Self::Mighty(_) => "Take these attributes away, or choose another name.",
             Self::IsMaster(_) => "Choose another `Username`.",
             Self::IsTarget(_) => "Choose another `Database`, or use `Schema`.",
@@ -134,7 +152,11 @@ impl TenantError {
             Self::StillOpen(_) => {
                 "Look at its privileges (datacl in pg_database) and who granted them."
             }
-            Self::LoginRefused { .. } => "See the server's log and pg_hba.conf; then deploy again.",
+            Self::LoginRefused { .. } => {
+                "See the server's log; with `IamAuth` the function's role needs rds-db:connect as that \
+                 role. Then deploy again."
+            }
+            Self::Rotating(_) => "Deploy again when the rotation has ended.",
             Self::Full(_) => {
                 "Close some of its connections, or raise `ConnectionLimit`, and deploy again."
             }

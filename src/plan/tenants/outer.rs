@@ -22,6 +22,7 @@ pub fn outer(tenant: &Tenant, sight: &Sight<'_>) -> Result<Vec<Change>, TenantEr
     if tenant.iam_auth && !sight.cluster.has_rds_iam {
         return Err(TenantError::NoIam);
     }
+    stays(tenant, sight)?;
     // All of them are looked at before the first is changed.
     let mut changes = Vec::new();
     for (login, _, secret) in tenant.logins() {
@@ -35,6 +36,30 @@ pub fn outer(tenant: &Tenant, sight: &Sight<'_>) -> Result<Vec<Change>, TenantEr
         Place::Schema(name) => changes.extend(of_schema(tenant, name, sight)?),
     }
     Ok(changes)
+}
+
+/// A tenant's data stay where they are: a new name would be a new and empty place.
+fn stays(tenant: &Tenant, sight: &Sight<'_>) -> Result<(), TenantError> {
+    let (kind, wanted) = match &tenant.place {
+        Place::Database(name) => (HeldKind::Database, name),
+        Place::Schema(name) => (HeldKind::Schema, name),
+    };
+    let other = sight.found.held.iter().find(|it| {
+        let ours = it.stack_id == sight.asking.stack_id && it.logical_id == sight.asking.logical_id;
+        let is_place = matches!(it.kind, HeldKind::Database | HeldKind::Schema);
+        ours && is_place
+            && it.tenant == tenant.name
+            && (it.kind, it.name.as_str()) != (kind, wanted.as_str())
+    });
+    match other {
+        Some(it) => Err(TenantError::Moved {
+            tenant: tenant.name.clone(),
+            kind: it.kind,
+            has: it.name.clone(),
+            wanted: wanted.to_string(),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn of_secret(
@@ -97,13 +122,20 @@ fn of_secret(
             let strategy = tenant.rotation.as_ref().map(|it| it.strategy.as_str());
             let tags_differ = made
                 && (!is_same(known.owner.as_ref(), sight.asking.stack_id, sight.asking.logical_id)
-                    || known.tenant.as_ref() != Some(&tenant.name));
+                    || known.tenant.as_ref() != Some(&tenant.name)
+                    || known.physical_id.as_deref() != Some(sight.asking.physical_id)
+                    || !is_held(&known.arn, sight));
             if tags_differ || (strategy.is_some() && known.strategy.as_deref() != strategy) {
                 changes.push(Change::TagSecret { login, name: id });
             }
             Ok(changes)
         }
     }
+}
+
+/// Whether the ledger has the secret: a run that was killed after it had made it left no row.
+fn is_held(arn: &str, sight: &Sight<'_>) -> bool {
+    sight.found.held.iter().any(|it| it.kind == HeldKind::Secret && it.name == arn)
 }
 
 /// Whether a secret of the wanted name may be this tenant's.
@@ -190,14 +222,13 @@ fn of_attributes(
         let (from, to) = (role.limit, tenant.connection_limit);
         changes.push(Change::LimitRole { name: name(), from, to });
     }
-    let has_iam = role.member_of.iter().any(|it| it == "rds_iam");
-    if tenant.iam_auth && !has_iam {
+    if tenant.iam_auth && !role.has_iam() {
         changes.push(Change::GrantIam { name: name() });
     }
-    if !tenant.iam_auth && has_iam {
+    if !tenant.iam_auth && role.has_iam() {
         changes.push(Change::RevokeIam { name: name() });
     }
-    if sight.logins.get(&name()) == Some(&LoginState::Refused) {
+    if !tenant.iam_auth && sight.logins.get(&name()) == Some(&LoginState::Refused) {
         changes.push(Change::SetPassword { name: name() });
     }
     let owner = &tenant.username;
