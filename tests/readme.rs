@@ -8,12 +8,14 @@ mod stage;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
 
 use execute_sql::commands::cli::Cli;
 use execute_sql::request::{changelog, properties, tenants};
 use serde_json::{Map, Value, json};
 use stage::Stage;
-use support::Server;
+use support::{MASTER, MASTER_PASSWORD, Secrets, Server};
 
 const README: &str = include_str!("../README.md");
 const TENANTS: &str = include_str!("../cfn/tenants.yaml");
@@ -86,6 +88,36 @@ fn every_example_with_tenants_is_applied_once_and_with_no_more_rights_than_those
             assert!(listed.values().any(|it| it.contains(&action)), "{action} is not listed");
         }
     }
+}
+
+#[test]
+fn the_plan_of_tenants_is_what_the_command_line_prints() {
+    let server = Server::rds_like(15);
+    let database = server.database();
+    let secrets = Secrets::start();
+    let properties = examples().into_iter().find(|it| it.get("Tenants").is_some()).unwrap();
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme-tenants.json");
+    std::fs::write(&path, properties.to_string()).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_execute-sql"))
+        .env_clear()
+        .envs([("PGHOST", server.host()), ("PGUSER", MASTER), ("PGPASSWORD", MASTER_PASSWORD)])
+        .envs([("PGPORT", server.port().to_string()), ("PGDATABASE", database.name.clone())])
+        .env("PGSSLROOTCERT", server.ca_pem_path())
+        .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.endpoint())
+        .envs([("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "any")])
+        .env("AWS_SECRET_ACCESS_KEY", "any")
+        .arg("plan")
+        .arg("--file")
+        .arg(&path)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let (heading, plan) = printed.split_once('\n').unwrap();
+    assert!(heading.starts_with("Database "), "{heading}");
+    let shown = blocks("text").concat();
+    assert_eq!(shown, plan.replace(&database.name, "shop"));
 }
 
 /// The actions of each statement of the policies, by the statement's `Sid`.
