@@ -8,13 +8,15 @@
 
 mod changelog;
 mod inside;
+pub(super) mod leaving;
 mod master;
 mod one;
 mod secrets;
 mod see;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -59,6 +61,8 @@ pub(super) struct Work<'a> {
     master: Master<'a>,
     shelf: changelog::Shelf,
     offered: OnceCell<Offered>,
+    /// ARNs of secrets that were made and are not in the ledger yet.
+    unwritten: Mutex<BTreeSet<String>>,
     with_events: bool,
 }
 
@@ -101,8 +105,13 @@ impl<'a> Work<'a> {
             master,
             shelf: changelog::Shelf::default(),
             offered: OnceCell::new(),
+            unwritten: Mutex::default(),
             with_events: true,
         })
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What each secret of a tenant is to say.
@@ -174,6 +183,8 @@ fn names<'t>(batch: &[&'t Tenant], target: &'t str) -> inspect::tenants::Names<'
             Place::Schema(name) => {
                 names.schemas.push(name.as_str());
                 names.databases.push(target);
+                // A role of the same name would have the schema in its search path.
+                names.roles.push(name.to_string());
             }
         }
         for (login, ..) in tenant.logins() {
@@ -202,7 +213,8 @@ pub(super) async fn run(
         close(&work, main, &mut done).await?;
     }
     let mut troubles = Vec::new();
-    let (mut ended, all) = (0, tenants.len());
+    let leavers = leaving::settle(&work, main, &mut done, &mut troubles).await?;
+    let (mut ended, all) = (leavers, leavers + tenants.len());
     for batch in tenants.chunks(BATCH) {
         let names = names(batch, &work.cluster.target);
         let found = inspect::tenants::found(main, &names, Some(work.ours())).await?;
@@ -231,6 +243,9 @@ pub(super) async fn run(
     }
     if troubles.is_empty() {
         return Ok(done);
+    }
+    if troubles.iter().any(|it| matches!(*it.failure, Failure::Gone(_))) {
+        secrets::take_back(&work).await;
     }
     Err(Failure::Tenants { troubles, all, done: true })
 }
@@ -286,7 +301,7 @@ fn take(done: &mut Done, tenant: &Tenant, told: Told) {
 
 /// Databases that let every role in are closed, as far as they are ours.
 async fn close(work: &Work<'_>, main: &Session, done: &mut Done) -> Result<(), Failure> {
-    let (steps, notes) = plan::cluster::cluster(&work.cluster, &own_databases(work));
+    let (steps, notes) = plan::cluster::cluster(&work.cluster, &work.task.desired.tenants);
     for note in notes {
         tracing::warn!("{note}");
         done.notes.push(note);
@@ -327,14 +342,6 @@ async fn close(work: &Work<'_>, main: &Session, done: &mut Done) -> Result<(), F
     Ok(())
 }
 
-fn own_databases<'a>(work: &'a Work<'_>) -> Vec<&'a str> {
-    let own = |it: &'a Tenant| match &it.place {
-        Place::Database(name) => Some(name.as_str()),
-        Place::Schema(_) => None,
-    };
-    work.task.desired.tenants.iter().filter_map(own).collect()
-}
-
 /// Adds what would be done for all tenants to what was seen.
 pub(super) async fn look(
     world: &World,
@@ -347,9 +354,14 @@ pub(super) async fn look(
     let has_tenants = look.observed.ledger.as_ref().and_then(|it| it.has_tenants);
     let mut work = Work::new(world, task, main, &entry, 0.0, true).await?;
     work.with_events = with_events;
-    let (steps, notes) = plan::cluster::cluster(&work.cluster, &own_databases(&work));
+    let (steps, notes) = plan::cluster::cluster(&work.cluster, &task.desired.tenants);
     look.plan.steps.extend(steps);
     look.plan.notes.extend(notes);
+    if has_tenants == Some(true) {
+        let (steps, notes) = leaving::look(&work, main).await?;
+        look.plan.steps.extend(steps);
+        look.plan.notes.extend(notes);
+    }
     let tenants: Vec<_> = task.desired.tenants.iter().collect();
     let mut troubles = Vec::new();
     let all = tenants.len();

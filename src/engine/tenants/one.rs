@@ -17,7 +17,7 @@ use crate::desired::tenant::{Owner, Place, Tenant};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::ledger::AuditRow;
-use crate::observed::tenant::{Found, HeldKind, LoginState, SecretState};
+use crate::observed::tenant::{Found, HeldKind, LoginState, SecretState, is_same};
 use crate::plan::Step;
 use crate::plan::tenants::{self as plan, Change, Sight, TenantError};
 use crate::postgres::{Row, Session, SqlError, scram};
@@ -123,7 +123,12 @@ pub(super) fn failed(change: &str, source: SqlError) -> Failure {
 }
 
 /// The beginning of a transaction with what it must hold for.
-fn begin(work: &Work<'_>) -> String {
+pub(super) fn begin(work: &Work<'_>) -> String {
+    format!("{}{}", work.entry.begin(), guards(work))
+}
+
+/// What must hold for a transaction that has begun.
+pub(super) fn guards(work: &Work<'_>) -> String {
     let self_grant = if work.cluster.version_num >= 160_000 {
         // Or the server may make us a member of each role that we make.
         "SET LOCAL createrole_self_grant = '';\n"
@@ -131,8 +136,7 @@ fn begin(work: &Work<'_>) -> String {
         ""
     };
     format!(
-        "{}{}\n{}\n{self_grant}",
-        work.entry.begin(),
+        "{}\n{}\n{self_grant}",
         work.task.budget.set_local(),
         work.entry.assert_wanted(work.since)
     )
@@ -169,8 +173,12 @@ async fn roles(
         }
         sql += &statements;
     }
+    let asking = &work.asking;
     let made = |login: &Identifier| match seen.secrets.get(login) {
-        Some(SecretState::Here(known)) => known.made,
+        // What another resource made is none that this one may delete.
+        Some(SecretState::Here(known)) => {
+            known.made && is_same(known.owner.as_ref(), asking.stack_id, asking.logical_id)
+        }
         _ => false,
     };
     let written = outer.iter().filter_map(|it| match it {
@@ -196,13 +204,15 @@ async fn roles(
         if new_database(outer).is_some() { "SET LOCAL synchronous_commit = off;\n" } else { "" };
     let sql = format!("{}{lazy}{sql}COMMIT", begin(work));
     alone(work, &what, &sql).await?;
+    let written = |arn: &String| seen.kept.values().any(|it| it.arn == *arn);
+    work.unwritten().retain(|it| !written(it));
     told.took(&done, started);
     Ok(())
 }
 
 /// One transaction over a session on the target database, while nobody else writes what the
 /// cluster shares.
-async fn alone(work: &Work<'_>, what: &str, sql: &str) -> Result<Vec<Row>, Failure> {
+pub(super) async fn alone(work: &Work<'_>, what: &str, sql: &str) -> Result<Vec<Row>, Failure> {
     let session = work.master.session().await?;
     let rows = work.master.alone(run(&session, what, sql)).await?;
     work.master.give_back(session);
@@ -233,6 +243,8 @@ async fn of_database(
         let what = change.to_string();
         if matches!(change, Change::CreateDatabase { .. }) {
             let session = work.master.session().await?;
+            // It takes no guard along. A Delete that this one does not see ends this very session.
+            run(&session, &what, &format!("{}COMMIT", begin(work))).await?;
             let sql = database::create(tenant, name, mark);
             run(&session, &what, &sql).await?;
             work.master.give_back(session);
