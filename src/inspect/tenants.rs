@@ -347,7 +347,7 @@ fn lacking(user: &str, role: &str, writes: bool) -> String {
 }
 
 /// Rows of a word and a JSON value.
-fn json_rows(rows: Vec<Row>) -> Result<Vec<(String, Value)>, InspectError> {
+pub(super) fn json_rows(rows: Vec<Row>) -> Result<Vec<(String, Value)>, InspectError> {
     let row = |row: Row| {
         let mut row = row.into_iter();
         let tag = row.next().flatten().unwrap_or_default();
@@ -362,11 +362,11 @@ fn odd(what: &str) -> InspectError {
     InspectError::Answer(what.to_owned())
 }
 
-fn text(it: &Value) -> Result<String, InspectError> {
+pub(super) fn text(it: &Value) -> Result<String, InspectError> {
     it.as_str().map(str::to_owned).ok_or_else(|| odd(&format!("{it} is no text")))
 }
 
-fn number(it: &Value) -> Result<u32, InspectError> {
+pub(super) fn number(it: &Value) -> Result<u32, InspectError> {
     let number = it.as_u64().and_then(|it| u32::try_from(it).ok());
     number.ok_or_else(|| odd(&format!("{it} is no number")))
 }
@@ -376,7 +376,7 @@ fn signed(it: &Value) -> Result<i32, InspectError> {
     number.ok_or_else(|| odd(&format!("{it} is no number")))
 }
 
-fn texts(it: &Value) -> Vec<String> {
+pub(super) fn texts(it: &Value) -> Vec<String> {
     it.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 

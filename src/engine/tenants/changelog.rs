@@ -15,7 +15,7 @@ use super::see::Seen;
 use crate::budget::Budget;
 use crate::changelog::Loaded;
 use crate::desired::tenant::{Place, Tenant};
-use crate::desired::{Auth, Changelog, Connection, Desired, Mode, OnDelete};
+use crate::desired::{Auth, Changelog, Connection, Desired, Mode};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::ledger;
@@ -123,16 +123,10 @@ fn parts(
     };
     let auth = if tenant.iam_auth { Auth::Iam } else { Auth::Password };
     let desired = Desired {
-        secret: None,
         connection: Connection { auth, ..work.task.desired.connection.clone() },
-        extensions: Vec::new(),
         changelog: tenant.changelog.clone(),
-        tenants: Vec::new(),
-        on_create: Vec::new(),
-        on_update: Vec::new(),
-        on_delete: OnDelete::default(),
         mode,
-        ..work.task.desired.clone()
+        ..work.task.desired.of_nothing()
     };
     Ok((login, desired))
 }

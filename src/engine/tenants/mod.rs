@@ -7,21 +7,23 @@
 //! more connections than half of those that the server has left.
 
 mod changelog;
+mod done;
 mod inside;
+pub(super) mod leaving;
 mod master;
 mod one;
 mod secrets;
 mod see;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
-use tokio::sync::OnceCell;
+use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
+pub(super) use self::done::{All, Done};
 use self::master::Master;
 use self::one::Told;
 use super::{Look, Task, Tries, World};
@@ -41,17 +43,12 @@ use crate::sql::literal;
 /// So many tenants are read at once.
 const BATCH: usize = 64;
 
-/// A tenant takes up to three connections: the target database, its own, its login.
-const EACH: u32 = 3;
+/// A tenant takes up to three connections: the target database, its own, its login. While its
+/// database is being made it takes one, and another tenant has its turn.
+const EACH: u32 = 4;
 
-/// So often a lock that was not to be had in `LockTimeout` is tried for a tenant.
+/// So often a lock that was not to be had in `LockTimeout` is tried again for a tenant.
 const LOCKED: u32 = 3;
-
-/// What a tenant takes at least.
-const LEAST: Duration = Duration::from_secs(2);
-
-/// So many changes of tenants are kept for the answer; all of them are in the audit.
-const KEPT: usize = 200;
 
 /// What every tenant's work needs.
 pub(super) struct Work<'a> {
@@ -64,20 +61,13 @@ pub(super) struct Work<'a> {
     master: Master<'a>,
     shelf: changelog::Shelf,
     offered: OnceCell<Offered>,
+    /// ARNs of secrets that were made and are not in the ledger yet.
+    unwritten: Mutex<BTreeSet<String>>,
     with_events: bool,
-}
-
-/// What came of all tenants.
-#[derive(Debug, Default)]
-pub(super) struct Done {
-    /// What was changed, as far as it is kept.
-    pub(super) steps: Vec<Step>,
-    /// How many changes more there were.
-    pub(super) more: usize,
-    /// What is to be said beyond that.
-    pub(super) notes: Vec<String>,
-    /// The secrets of the tenants in the order of the list.
-    pub(super) secrets: Vec<(String, String)>,
+    /// So many tenants are worked on at once; of as many others the database is being made.
+    at_once: usize,
+    turns: Semaphore,
+    making: Semaphore,
 }
 
 impl<'a> Work<'a> {
@@ -91,6 +81,8 @@ impl<'a> Work<'a> {
     ) -> Result<Work<'a>, Failure> {
         let cluster = inspect::tenants::cluster(main).await?;
         let master = Master::new(world, task, read_only).await?;
+        let most = ((cluster.free_slots / 2).saturating_sub(1) / EACH).max(1);
+        let at_once = task.desired.tenant_connections.min(most) as usize;
         Ok(Work {
             world,
             task,
@@ -106,8 +98,16 @@ impl<'a> Work<'a> {
             master,
             shelf: changelog::Shelf::default(),
             offered: OnceCell::new(),
+            unwritten: Mutex::default(),
             with_events: true,
+            at_once,
+            turns: Semaphore::new(at_once),
+            making: Semaphore::new(at_once),
         })
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What each secret of a tenant is to say.
@@ -161,19 +161,19 @@ impl<'a> Work<'a> {
         self.offered.get_or_try_init(read).await
     }
 
-    /// How many tenants are worked on at once.
-    fn at_once(&self) -> usize {
-        let half = self.cluster.free_slots / 2;
-        let most = (half.saturating_sub(1) / EACH).max(1);
-        self.task.desired.tenant_connections.min(most) as usize
+    /// Waits until this tenant may be worked on. To be given back while its database is made.
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        self.turns.acquire().await.expect("it is never closed")
+    }
+
+    /// Waits until one more database may be made.
+    async fn making(&self) -> SemaphorePermit<'_> {
+        self.making.acquire().await.expect("it is never closed")
     }
 }
 
 /// Names of a batch, to look for.
-fn names<'t>(
-    batch: impl IntoIterator<Item = &'t Tenant>,
-    target: &'t str,
-) -> inspect::tenants::Names<'t> {
+fn names<'t>(batch: &'t [Tenant], target: &'t str) -> inspect::tenants::Names<'t> {
     let mut names = inspect::tenants::Names::default();
     for tenant in batch {
         names.tenants.push(&tenant.name);
@@ -196,6 +196,28 @@ fn names<'t>(
     names
 }
 
+/// Each tenant with its place in the list and with what there is under its names. A batch is read
+/// when the first of it has its turn.
+fn with_found<'s>(
+    work: &'s Work<'_>,
+    main: &'s Session,
+    ours: Option<&'s str>,
+) -> impl Stream<Item = Result<(usize, &'s Tenant, Arc<Found>), Failure>> + 's {
+    let tenants = &work.task.desired.tenants;
+    let batches = stream::try_unfold(0, move |at| async move {
+        let batch = &tenants[at..tenants.len().min(at + BATCH)];
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        let names = names(batch, &work.cluster.target);
+        let found = inspect::tenants::found(main, &names, ours.map(str::to_owned)).await?;
+        let found = Arc::new(found);
+        let each = move |(n, tenant)| Ok((at + n, tenant, Arc::clone(&found)));
+        Ok::<_, Failure>(Some((stream::iter(batch.iter().enumerate().map(each)), at + batch.len())))
+    });
+    batches.try_flatten()
+}
+
 /// Brings all tenants to what is asked for; `main` holds the lock of the target database.
 pub(super) async fn run(
     world: &World,
@@ -207,145 +229,88 @@ pub(super) async fn run(
     let work = Work::new(world, task, main, entry, since, false).await?;
     main.run(&entry.has_tenants()).await.map_err(Failure::Ledger)?;
     let mut done = Done::default();
-    let tenants: Vec<_> = task.desired.tenants.iter().collect();
-    if !tenants.is_empty() {
+    let all = task.desired.tenants.len();
+    if all > 0 {
         close(&work, main, &mut done).await?;
     }
-    let mut troubles = Vec::new();
-    let mut ended = Ended { all: tenants.len(), ..Ended::default() };
-    let (mut turns, mut batch) = (tenants.iter().enumerate(), VecDeque::new());
-    let mut running = FuturesUnordered::new();
-    let mut found = Arc::new(Found::default());
-    // One that takes long keeps its own place only: all others go on.
-    loop {
-        while running.len() < work.at_once() {
-            if batch.is_empty() {
-                batch.extend(turns.by_ref().take(BATCH));
-                let names = names(batch.iter().map(|it| *it.1), &work.cluster.target);
-                found = Arc::new(inspect::tenants::found(main, &names, Some(work.ours())).await?);
-            }
-            let Some((at, tenant)) = batch.pop_front() else { break };
-            running.push(first(&work, at, tenant, found.clone()));
-        }
-        let Some((at, tenant, result)) = running.next().await else { break };
-        match result.map_err(Failure::recognised) {
-            Ok(told) => ended.well(at, tenant, told, &mut done),
-            Err(failure) if heals(&failure) => ended.later.push((at, tenant, failure)),
-            Err(failure) => troubles.push((at, ended.badly(tenant, failure))),
-        }
-    }
-    // What has to be waited for keeps nobody else waiting.
-    let later = std::mem::take(&mut ended.later);
-    let each = later.into_iter().map(|(at, tenant, failure)| {
-        let again = again(&work, tenant, failure);
-        async move { (at, tenant, Box::pin(again).await) }
+    let mut leaving = Vec::new();
+    let leavers = leaving::settle(&work, main, &mut done, &mut leaving).await?;
+    let (mut ended, all) = (leavers, leavers + all);
+    let ours = work.ours();
+    let work = &work;
+    let each = with_found(work, main, Some(&ours)).map(|next| async move {
+        let (at, tenant, found) = next?;
+        let first = Box::pin(one::provision(work, tenant, &found, false)).await;
+        // What was read for a whole batch does not wait for the slowest of it.
+        drop(found);
+        Ok::<_, Failure>((at, tenant, Box::pin(again(work, tenant, first)).await))
     });
-    let mut each = futures_util::stream::iter(each).buffer_unordered(work.at_once());
-    while let Some((at, tenant, result)) = each.next().await {
-        match result {
-            Ok(told) => ended.well(at, tenant, told, &mut done),
-            Err(failure) => troubles.push((at, ended.badly(tenant, failure))),
+    let mut each = pin!(each.buffer_unordered(2 * work.at_once));
+    let (mut troubles, mut unread) = (Vec::new(), None);
+    while let Some(next) = each.next().await {
+        match next {
+            Ok((at, tenant, Ok(told))) => done.take(at, tenant, told),
+            Ok((at, tenant, Err(failure))) => {
+                tracing::error!(tenant = tenant.name, "{failure}");
+                let (tenant, failure) = (tenant.name.clone(), Box::new(failure));
+                troubles.push((at, Trouble { tenant, failure }));
+            }
+            // Those that have begun are not stopped in the middle.
+            Err(failure) => {
+                unread = Some(failure);
+                continue;
+            }
         }
+        ended += 1;
+        tracing::info!(ended, all, "tenants");
     }
-    ended.secrets.sort_by_key(|it| it.0);
-    done.secrets = ended.secrets.into_iter().map(|it| it.1).collect();
-    if troubles.is_empty() {
+    if let Some(failure) = unread {
+        return Err(failure);
+    }
+    if troubles.is_empty() && leaving.is_empty() {
         return Ok(done);
     }
     troubles.sort_by_key(|it| it.0);
-    let troubles = troubles.into_iter().map(|it| it.1).collect();
-    Err(Failure::Tenants { troubles, all: ended.all, done: true })
-}
-
-/// The tenants that have had their turn.
-#[derive(Default)]
-struct Ended<'t> {
-    all: usize,
-    count: usize,
-    /// Those that failed in a way that heals.
-    later: Vec<(usize, &'t Tenant, Failure)>,
-    secrets: Vec<(usize, (String, String))>,
-}
-
-impl<'t> Ended<'t> {
-    fn well(&mut self, at: usize, tenant: &'t Tenant, mut told: Told, done: &mut Done) {
-        // The answer has room for a few only.
-        if at < 64 {
-            let arn = std::mem::take(&mut told.secret_arn);
-            self.secrets.push((at, (tenant.name.clone(), arn)));
-        }
-        take(done, tenant, told);
-        self.one();
+    let troubles: Vec<_> = leaving.into_iter().chain(troubles.into_iter().map(|it| it.1)).collect();
+    if troubles.iter().any(|it| matches!(*it.failure, Failure::Gone(_))) {
+        secrets::take_back(work).await;
     }
-
-    fn badly(&mut self, tenant: &Tenant, failure: Failure) -> Trouble {
-        tracing::error!(tenant = tenant.name, "{failure}");
-        self.one();
-        Trouble { tenant: tenant.name.clone(), failure: Box::new(failure) }
-    }
-
-    fn one(&mut self) {
-        self.count += 1;
-        tracing::info!(ended = self.count, all = self.all, "tenants");
-    }
-}
-
-async fn first<'t>(
-    work: &Work<'_>,
-    at: usize,
-    tenant: &'t Tenant,
-    found: Arc<Found>,
-) -> (usize, &'t Tenant, Result<Told, Failure>) {
-    // One that cannot end any more is better not begun.
-    if work.task.budget.left() < LEAST {
-        return (at, tenant, Err(Failure::Deadline("waiting for its turn".into())));
-    }
-    (at, tenant, Box::pin(one::provision(work, tenant, &found, false)).await)
-}
-
-/// Whether another try from a fresh look may end well.
-fn heals(failure: &Failure) -> bool {
-    /// The template of a new database is in use.
-    const IN_USE: &str = "55006";
-    let taken = matches!(failure, Failure::Secret(error) if error.is_taken());
-    let rotating = matches!(failure, Failure::Tenant(plan::TenantError::Rotating(_)));
-    failure.heals() || taken || rotating || failure.sqlstate() == Some(IN_USE)
+    Err(Failure::Tenants { troubles, all, done: true })
 }
 
 /// What heals is tried again, from a fresh look.
-async fn again(work: &Work<'_>, tenant: &Tenant, mut failure: Failure) -> Result<Told, Failure> {
+async fn again(
+    work: &Work<'_>,
+    tenant: &Tenant,
+    first: Result<Told, Failure>,
+) -> Result<Told, Failure> {
+    /// The template of a new database is in use.
+    const IN_USE: &str = "55006";
     let (mut tries, mut locked) = (Tries::default(), 0);
+    let mut result = first;
     loop {
+        let failure = match result.map_err(Failure::recognised) {
+            Ok(told) => return Ok(told),
+            Err(failure) => failure,
+        };
+        let taken = matches!(&failure, Failure::Secret(error) if error.is_taken());
+        let rotating = matches!(&failure, Failure::Tenant(plan::TenantError::Rotating(_)));
+        let heals = failure.heals() || taken || rotating || failure.sqlstate() == Some(IN_USE);
         // What is locked here is the tenant's, and it may keep its locks for as long as it likes.
         locked += u32::from(failure.is_lock_timeout());
-        if locked > LOCKED || !heals(&failure) || !tries.again(work.task.budget, &failure).await {
+        if !heals || locked > LOCKED || !tries.again(work.task.budget, &failure).await {
             return Err(failure);
         }
-        match Box::pin(fresh(work, tenant)).await.map_err(Failure::recognised) {
-            Ok(told) => return Ok(told),
-            Err(next) => failure = next,
-        }
+        result = Box::pin(fresh(work, tenant)).await;
     }
 }
 
 async fn fresh(work: &Work<'_>, tenant: &Tenant) -> Result<Told, Failure> {
-    let names = names([tenant], &work.cluster.target);
+    let names = names(std::slice::from_ref(tenant), &work.cluster.target);
     let session = work.master.session().await?;
     let found = inspect::tenants::found(&session, &names, Some(work.ours())).await?;
     work.master.give_back(session);
     one::provision(work, tenant, &found, true).await
-}
-
-fn take(done: &mut Done, tenant: &Tenant, told: Told) {
-    for (change, ms) in told.changes {
-        tracing::info!(tenant = tenant.name, ms, "{change}");
-        if done.steps.len() < KEPT {
-            done.steps.push(one::step(&tenant.name, &change));
-        } else {
-            done.more += 1;
-        }
-    }
-    done.notes.extend(told.notes);
 }
 
 /// Databases that let every role in are closed, as far as they are ours.
@@ -353,7 +318,7 @@ async fn close(work: &Work<'_>, main: &Session, done: &mut Done) -> Result<(), F
     let (steps, notes) = plan::cluster::cluster(&work.cluster, &work.task.desired.tenants);
     for note in notes {
         tracing::warn!("{note}");
-        done.notes.push(note);
+        done.note(note);
     }
     for step in steps {
         let Step::CloseDatabase { name, keep } = &step else { continue };
@@ -386,7 +351,7 @@ async fn close(work: &Work<'_>, main: &Session, done: &mut Done) -> Result<(), F
                 })
             })
             .await?;
-        done.steps.push(step);
+        done.step(step);
     }
     Ok(())
 }
@@ -406,29 +371,33 @@ pub(super) async fn look(
     let (steps, notes) = plan::cluster::cluster(&work.cluster, &task.desired.tenants);
     look.plan.steps.extend(steps);
     look.plan.notes.extend(notes);
-    let tenants: Vec<_> = task.desired.tenants.iter().collect();
+    if has_tenants == Some(true) {
+        let (steps, notes) = leaving::look(&work, main).await?;
+        look.plan.steps.extend(steps);
+        look.plan.notes.extend(notes);
+    }
+    let ours = has_tenants.map(|_| work.ours());
+    let work = &work;
+    let each = with_found(work, main, ours.as_deref()).map(|next| async move {
+        let (_, tenant, found) = next?;
+        Ok::<_, Failure>((tenant, Box::pin(one::look(work, tenant, &found)).await))
+    });
+    let mut each = pin!(each.buffered(work.at_once));
     let mut troubles = Vec::new();
-    let all = tenants.len();
-    for batch in tenants.chunks(BATCH) {
-        let names = names(batch.iter().copied(), &work.cluster.target);
-        let found = inspect::tenants::found(main, &names, has_tenants.map(|_| work.ours())).await?;
-        let (work, found) = (&work, &found);
-        let each =
-            batch.iter().map(|&it| async move { (it, Box::pin(one::look(work, it, found)).await) });
-        let mut each = futures_util::stream::iter(each).buffered(work.at_once());
-        while let Some((tenant, result)) = each.next().await {
-            let name = tenant.name.clone();
-            match result {
-                Ok((changes, arn)) => {
-                    let steps = changes.iter().map(|it: &Change| one::step(&name, it));
-                    look.plan.steps.extend(steps);
-                    look.secrets.push((name, arn));
-                }
-                Err(failure) => {
-                    troubles.push(Trouble { tenant: name, failure: Box::new(failure) });
-                }
+    while let Some(next) = each.next().await {
+        let (tenant, result) = next?;
+        let name = tenant.name.clone();
+        match result {
+            Ok((changes, arn)) => {
+                let steps = changes.iter().map(|it: &Change| one::step(&name, it));
+                look.plan.steps.extend(steps);
+                look.secrets.push((name, arn));
+            }
+            Err(failure) => {
+                troubles.push(Trouble { tenant: name, failure: Box::new(failure) });
             }
         }
     }
+    let all = task.desired.tenants.len();
     if troubles.is_empty() { Ok(()) } else { Err(Failure::Tenants { troubles, all, done: false }) }
 }

@@ -5,9 +5,10 @@
 //! are one transaction, a database that is begun carries a mark, and it takes no
 //! connections before it is closed to all others.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
+use tokio::sync::SemaphorePermit;
 
 use super::see::{self, Kept, Seen, Tried};
 use super::{Work, inside, secrets};
@@ -17,10 +18,13 @@ use crate::desired::tenant::{Owner, Place, Tenant};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::ledger::AuditRow;
-use crate::observed::tenant::{Found, HeldKind, LoginState, SecretState};
+use crate::observed::tenant::{Found, HeldKind, LoginState, SecretState, is_same};
 use crate::plan::Step;
 use crate::plan::tenants::{self as plan, Change, Sight, TenantError};
 use crate::postgres::{Row, Session, SqlError, scram};
+
+/// What a tenant takes at least.
+const LEAST: Duration = Duration::from_secs(2);
 
 /// What came of one tenant.
 #[derive(Debug, Default)]
@@ -47,6 +51,11 @@ pub(super) async fn provision(
     found: &Found,
     mut careful: bool,
 ) -> Result<Told, Failure> {
+    let mut turn = Some(work.turn().await);
+    // One that cannot end any more is better not begun.
+    if work.task.budget.left() < LEAST {
+        return Err(Failure::Deadline("waiting for its turn".into()));
+    }
     let mut told = Told::default();
     let mut seen = see::see(work, tenant, found, careful).await?;
     let mut outer = plan::outer(tenant, &sight(work, found, &seen))?;
@@ -65,7 +74,8 @@ pub(super) async fn provision(
     roles(work, tenant, &outer, &seen, &mut told).await?;
     let is_new = match &tenant.place {
         Place::Database(name) => {
-            of_database(work, tenant, name, (found, seen.mark), &outer, &mut told).await?
+            of_database(work, tenant, name, (found, seen.mark), &outer, &mut turn, &mut told)
+                .await?
         }
         Place::Schema(_) => false,
     };
@@ -123,7 +133,12 @@ pub(super) fn failed(change: &str, source: SqlError) -> Failure {
 }
 
 /// The beginning of a transaction with what it must hold for.
-fn begin(work: &Work<'_>) -> String {
+pub(super) fn begin(work: &Work<'_>) -> String {
+    format!("{}{}", work.entry.begin(), guards(work))
+}
+
+/// What must hold for a transaction that has begun.
+pub(super) fn guards(work: &Work<'_>) -> String {
     let self_grant = if work.cluster.version_num >= 160_000 {
         // Or the server may make us a member of each role that we make.
         "SET LOCAL createrole_self_grant = '';\n"
@@ -131,8 +146,7 @@ fn begin(work: &Work<'_>) -> String {
         ""
     };
     format!(
-        "{}{}\n{}\n{self_grant}",
-        work.entry.begin(),
+        "{}\n{}\n{self_grant}",
         work.task.budget.set_local(),
         work.entry.assert_wanted(work.since)
     )
@@ -169,8 +183,12 @@ async fn roles(
         }
         sql += &statements;
     }
+    let asking = &work.asking;
     let made = |login: &Identifier| match seen.secrets.get(login) {
-        Some(SecretState::Here(known)) => known.made,
+        // What another resource made is none that this one may delete.
+        Some(SecretState::Here(known)) => {
+            known.made && is_same(known.owner.as_ref(), asking.stack_id, asking.logical_id)
+        }
         _ => false,
     };
     let written = outer.iter().filter_map(|it| match it {
@@ -196,13 +214,15 @@ async fn roles(
         if new_database(outer).is_some() { "SET LOCAL synchronous_commit = off;\n" } else { "" };
     let sql = format!("{}{lazy}{sql}COMMIT", begin(work));
     alone(work, &what, &sql).await?;
+    let written = |arn: &String| seen.kept.values().any(|it| it.arn == *arn);
+    work.unwritten().retain(|it| !written(it));
     told.took(&done, started);
     Ok(())
 }
 
 /// One transaction over a session on the target database, while nobody else writes what the
 /// cluster shares.
-async fn alone(work: &Work<'_>, what: &str, sql: &str) -> Result<Vec<Row>, Failure> {
+pub(super) async fn alone(work: &Work<'_>, what: &str, sql: &str) -> Result<Vec<Row>, Failure> {
     let session = work.master.session().await?;
     let rows = work.master.alone(run(&session, what, sql)).await?;
     work.master.give_back(session);
@@ -217,12 +237,13 @@ fn new_database(outer: &[Change]) -> Option<&Identifier> {
 }
 
 /// The database and its attributes; whether it is new.
-async fn of_database(
-    work: &Work<'_>,
+async fn of_database<'w>(
+    work: &'w Work<'_>,
     tenant: &Tenant,
     name: &Identifier,
     (found, mark): (&Found, i32),
     outer: &[Change],
+    turn: &mut Option<SemaphorePermit<'w>>,
     told: &mut Told,
 ) -> Result<bool, Failure> {
     let started = Instant::now();
@@ -232,10 +253,17 @@ async fn of_database(
     if let Some(change) = outer.iter().find(is_new) {
         let what = change.to_string();
         if matches!(change, Change::CreateDatabase { .. }) {
+            // The server copies for a while, and another tenant has its turn.
+            *turn = None;
+            let making = work.making().await;
             let session = work.master.session().await?;
+            // It takes no guard along. A Delete that this one does not see ends this very session.
+            run(&session, &what, &format!("{}COMMIT", begin(work))).await?;
             let sql = database::create(tenant, name, mark);
             run(&session, &what, &sql).await?;
             work.master.give_back(session);
+            drop(making);
+            *turn = Some(work.turn().await);
         }
         let master = &work.cluster.master;
         let sql = format!(
