@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::desired::tenant::Tenant;
-use crate::plan::tenants::Asking;
+use crate::plan::tenants::{Asking, ROTATION};
 
 /// The tag with the stack that has a secret.
 pub const STACK: &str = "execute-sql:stack";
@@ -16,8 +16,6 @@ pub const RESOURCE: &str = "execute-sql:resource";
 pub const PHYSICAL_ID: &str = "execute-sql:physical-id";
 /// The tag with the tenant.
 pub const TENANT: &str = "execute-sql:tenant";
-/// The tag with the strategy, which the rotation reads.
-pub const ROTATION: &str = "execute-sql:rotation";
 
 /// The text of a new secret.
 pub fn text(

@@ -14,7 +14,7 @@ use super::one::Told;
 use super::see::Seen;
 use crate::changelog::Loaded;
 use crate::desired::tenant::{Place, Tenant};
-use crate::desired::{Auth, Changelog, Connection, Desired, Mode, OnDelete};
+use crate::desired::{Auth, Changelog, Connection, Desired, Mode};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::ledger;
@@ -46,8 +46,7 @@ impl Shelf {
 
 /// Schema of the ledger of a tenant that is a schema.
 pub fn ledger_of(schema: &Identifier) -> Result<Identifier, Failure> {
-    Identifier::new(format!("{}_{schema}", ledger::DEFAULT))
-        .map_err(|error| Failure::Internal(error.to_string()))
+    ledger::of_a_schema(schema).map_err(|error| Failure::Internal(error.to_string()))
 }
 
 /// Runs what is pending.
@@ -104,7 +103,7 @@ fn parts(
     mode: Mode,
 ) -> Result<(Login, Desired), Failure> {
     let kept = seen.kept.get(&tenant.username);
-    let kept = kept.ok_or_else(|| TenantError::Full(tenant.username.to_string()))?;
+    let kept = kept.ok_or_else(|| TenantError::SecretAbsent(tenant.secret.id().to_owned()))?;
     let endpoint = work.master.endpoint();
     let database = match &tenant.place {
         Place::Database(name) => name.to_string(),
@@ -119,18 +118,9 @@ fn parts(
         ..Login::default()
     };
     let auth = if tenant.iam_auth { Auth::Iam } else { Auth::Password };
-    let desired = Desired {
-        secret: None,
-        connection: Connection { auth, ..work.task.desired.connection.clone() },
-        extensions: Vec::new(),
-        changelog: tenant.changelog.clone(),
-        tenants: Vec::new(),
-        on_create: Vec::new(),
-        on_update: Vec::new(),
-        on_delete: OnDelete::default(),
-        mode,
-        ..work.task.desired.clone()
-    };
+    let connection = Connection { auth, ..work.base.connection.clone() };
+    let desired =
+        Desired { connection, changelog: tenant.changelog.clone(), mode, ..work.base.clone() };
     Ok((login, desired))
 }
 

@@ -22,6 +22,9 @@ use crate::plan::tenants::{self as plan, Change, TenantError};
 use crate::plan::{Step, changes as changes_of_extensions};
 use crate::postgres::Session;
 
+/// So many connections a database needs for the master and the tenant at once.
+const ROOM: u32 = 3;
+
 /// Brings the inside to what is asked for, and proves that the tenant's login works.
 pub(super) async fn settle(
     work: &Work<'_>,
@@ -33,25 +36,33 @@ pub(super) async fn settle(
     let mut session = None;
     let inside = of(work, tenant, is_new, seen, &mut session).await?;
     let inner = plan::inner::inner(tenant, &inside)?;
-    let (of_master, of_tenant): (Vec<_>, Vec<_>) =
+    let (mut of_master, of_tenant): (Vec<_>, Vec<_>) =
         inner.into_iter().partition(|it| !texts::of_master(it, tenant).is_empty());
     let extensions = extensions(work, tenant, is_new, &mut session).await?;
     let started = Instant::now();
     let master = master(work, tenant, session, &extensions, &of_master);
-    // The login needs nothing of what the master does inside.
-    let (master, own) = tokio::join!(master, own(work, tenant, seen));
-    master?;
-    let own = own?;
+    let own = if tenant.database_limit() < ROOM {
+        // They would take each other's place.
+        master.await?;
+        own(work, tenant, seen).await?
+    } else {
+        // The login needs nothing of what the master does inside.
+        let (master, own) = tokio::join!(master, own(work, tenant, seen));
+        master?;
+        own?
+    };
+    // Of a new database nobody needs to hear that its `public` was given away.
+    of_master.retain(|it| !is_new || !matches!(it, Change::GiveSchema { .. }));
     told.took(&of_master, started);
     told.took(
         &extensions.into_iter().map(|step| Change::Extension { step }).collect::<Vec<_>>(),
         started,
     );
-    if !of_tenant.is_empty() {
+    if own.is_none() && (tenant.changelog.is_some() || !of_tenant.is_empty()) {
+        return Err(TenantError::Full(format!("role `{}`", tenant.username)).into());
+    }
+    if let Some(own) = own.as_ref().filter(|_| !of_tenant.is_empty()) {
         let started = Instant::now();
-        let Some(own) = &own else {
-            return Err(TenantError::Full(tenant.username.to_string()).into());
-        };
         for change in &of_tenant {
             let sql = format!("BEGIN; {}COMMIT", texts::of_tenant(change, tenant));
             run(own, &change.to_string(), &sql).await?;
@@ -183,11 +194,7 @@ async fn extensions_of_a_new(work: &Work<'_>, tenant: &Tenant) -> Result<Vec<Ste
 }
 
 fn planned(work: &Work<'_>, tenant: &Tenant, observed: &Observed) -> Result<Vec<Step>, Failure> {
-    let desired = Desired {
-        extensions: tenant.extensions.clone(),
-        changelog: None,
-        ..work.task.desired.clone()
-    };
+    let desired = Desired { extensions: tenant.extensions.clone(), ..work.base.clone() };
     Ok(changes_of_extensions(&desired, None, observed, None, false)?.steps)
 }
 
@@ -216,6 +223,11 @@ async fn master(
     for step in extensions {
         let done = apply::carry_out(session, step).await;
         done.map_err(|source| failed(&step.to_string(), source))?;
+        if let Step::CreateSchema { name } = step {
+            // It is the master's, and in this database all are the tenant's logins.
+            let usage = format!("GRANT USAGE ON SCHEMA {} TO PUBLIC", name.quoted());
+            run(session, &step.to_string(), &usage).await?;
+        }
     }
     run(session, &what, &(give + "COMMIT")).await.map(drop)
 }

@@ -24,13 +24,14 @@ use self::one::Told;
 use super::{Look, Task, Tries, World};
 use crate::apply::ApplyError;
 use crate::desired::tenant::{Place, Tenant};
+use crate::desired::{Desired, OnDelete};
 use crate::failure::{Failure, Trouble};
 use crate::inspect;
-use crate::ledger::{AuditRow, Entry};
+use crate::ledger::{self, AuditRow, Entry};
 use crate::observed::Offered;
 use crate::observed::tenant::{Cluster, Held};
 use crate::plan::Step;
-use crate::plan::tenants::{self as plan, Asking, Change};
+use crate::plan::tenants::{self as plan, Asking, Change, TenantError};
 use crate::postgres::Session;
 use crate::request::RequestType;
 use crate::sql::literal;
@@ -56,6 +57,8 @@ pub(super) struct Work<'a> {
     shelf: changelog::Shelf,
     offered: OnceCell<Offered>,
     with_events: bool,
+    /// What each tenant's own work starts from: all that the resource wants, but its tenants.
+    base: Desired,
 }
 
 /// What came of all tenants.
@@ -98,6 +101,7 @@ impl<'a> Work<'a> {
             shelf: changelog::Shelf::default(),
             offered: OnceCell::new(),
             with_events: true,
+            base: base(task.desired),
         })
     }
 
@@ -160,6 +164,20 @@ impl<'a> Work<'a> {
     }
 }
 
+fn base(desired: &Desired) -> Desired {
+    Desired {
+        secret: None,
+        connection: desired.connection.clone(),
+        extensions: Vec::new(),
+        changelog: None,
+        tenants: Vec::new(),
+        on_create: Vec::new(),
+        on_update: Vec::new(),
+        on_delete: OnDelete::default(),
+        ..*desired
+    }
+}
+
 /// Names of a batch, to look for.
 fn names<'t>(batch: &[&'t Tenant], target: &'t str) -> inspect::tenants::Names<'t> {
     let mut names = inspect::tenants::Names::default();
@@ -168,7 +186,8 @@ fn names<'t>(batch: &[&'t Tenant], target: &'t str) -> inspect::tenants::Names<'
         match &tenant.place {
             Place::Database(name) => names.databases.push(name.as_str()),
             Place::Schema(name) => {
-                names.schemas.push(name.as_str());
+                names.schemas.push(name.to_string());
+                names.schemas.extend(ledger::of_a_schema(name).ok().map(|it| it.to_string()));
                 names.databases.push(target);
             }
         }
@@ -235,7 +254,9 @@ async fn again(
 ) -> Result<Told, Failure> {
     /// The template of a new database is in use.
     const IN_USE: &str = "55006";
-    let mut tries = Tries::default();
+    /// So often a full tenant is looked at again.
+    const MOST_LOOKS: u32 = 3;
+    let (mut tries, mut looks) = (Tries::default(), 0);
     let mut result = first;
     loop {
         let failure = match result.map_err(Failure::recognised) {
@@ -243,7 +264,13 @@ async fn again(
             Err(failure) => failure,
         };
         let taken = matches!(&failure, Failure::Secret(error) if error.is_taken());
-        let heals = failure.heals() || taken || failure.sqlstate() == Some(IN_USE);
+        // Sessions of a moment ago may still count.
+        let full = matches!(&failure, Failure::Tenant(TenantError::Full(_)));
+        looks += u32::from(full);
+        let heals = failure.heals()
+            || taken
+            || failure.sqlstate() == Some(IN_USE)
+            || (full && looks <= MOST_LOOKS);
         if !heals || !tries.again(work.task.budget, &failure).await {
             return Err(failure);
         }

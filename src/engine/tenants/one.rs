@@ -13,7 +13,7 @@ use super::see::{self, Kept, Seen, Tried};
 use super::{Work, inside, secrets};
 use crate::apply::ApplyError;
 use crate::apply::tenants::{as_member, database, role};
-use crate::desired::tenant::{Owner, Place, Tenant};
+use crate::desired::tenant::{Owner, Place, Secret, Tenant};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::ledger::AuditRow;
@@ -54,7 +54,7 @@ pub(super) async fn provision(
         outer.iter().filter(|it| matches!(it, Change::RestoreSecret { .. })).cloned().collect();
     if !restored.is_empty() {
         let started = Instant::now();
-        secrets::restore(work, tenant, &restored).await?;
+        secrets::restore(work, tenant, &restored, &seen).await?;
         told.took(&restored, started);
         careful = true;
         seen = see::see(work, tenant, found, careful).await?;
@@ -109,6 +109,7 @@ fn sight<'a>(work: &'a Work<'_>, found: &'a Found, seen: &'a Seen) -> Sight<'a> 
         secrets: &seen.secrets,
         logins: &seen.logins,
         keys: &seen.keys,
+        tags: &seen.tags,
     }
 }
 
@@ -169,9 +170,13 @@ async fn roles(
         }
         sql += &statements;
     }
+    let is_given = |login: &Identifier| {
+        let mut logins = tenant.logins();
+        logins.any(|it| it.0 == login && matches!(it.2, Secret::Given(_)))
+    };
     let written = outer.iter().filter_map(|it| match it {
         Change::CreateSecret { login, .. } => Some((login, true)),
-        Change::TagSecret { login, .. } => Some((login, false)),
+        Change::TagSecret { login, .. } if !is_given(login) => Some((login, false)),
         _ => None,
     });
     for (login, created) in written {
@@ -190,17 +195,17 @@ async fn roles(
     // CREATE DATABASE waits for the disk, and so for this too.
     let lazy =
         if new_database(outer).is_some() { "SET LOCAL synchronous_commit = off;\n" } else { "" };
-    let sql = format!("{}{lazy}{sql}COMMIT", begin(work));
-    alone(work, &what, &sql).await?;
+    alone(work, &what, &format!("{lazy}{sql}")).await?;
     told.took(&done, started);
     Ok(())
 }
 
 /// One transaction over a session on the target database, while nobody else writes what the
 /// cluster shares.
-async fn alone(work: &Work<'_>, what: &str, sql: &str) -> Result<Vec<Row>, Failure> {
+pub(super) async fn alone(work: &Work<'_>, what: &str, sql: &str) -> Result<Vec<Row>, Failure> {
     let session = work.master.session().await?;
-    let rows = work.master.alone(run(&session, what, sql)).await?;
+    let sql = format!("{}{sql}COMMIT", begin(work));
+    let rows = work.master.alone(run(&session, what, &sql)).await?;
     work.master.give_back(session);
     Ok(rows)
 }
@@ -235,8 +240,7 @@ async fn of_database(
         }
         let master = &work.cluster.master;
         let sql = format!(
-            "{}SET LOCAL synchronous_commit = off;\n{}{}COMMIT",
-            begin(work),
+            "SET LOCAL synchronous_commit = off;\n{}{}",
             database::finish(work.entry, tenant, name, master, &comment),
             database::public_privileges(name),
         );
@@ -255,7 +259,7 @@ async fn of_database(
     }
     let given = outer.iter().find(|it| matches!(it, Change::GiveDatabase { .. }));
     if let Some(change @ Change::GiveDatabase { name, to, .. }) = given {
-        sql += &database::give(name, to, &work.cluster.master);
+        sql += &database::give(tenant, name, to, &work.cluster.master);
         done.push(change.clone());
     }
     if sql.is_empty() {
@@ -267,7 +271,7 @@ async fn of_database(
         sql = as_member(&tenant.username, &sql);
     }
     let what = done.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let sql = format!("{}{sql}{}COMMIT", begin(work), database::public_privileges(name));
+    sql += &database::public_privileges(name);
     closed(name, &alone(work, &what, &sql).await?)?;
     told.took(&done, started);
     Ok(false)

@@ -6,24 +6,33 @@ use std::time::Instant;
 use secrecy::ExposeSecret;
 
 use super::Work;
-use super::one::Told;
+use super::one::{self, Told};
 use super::see::{Kept, Seen};
 use crate::apply::tenants::secret as texts;
-use crate::desired::tenant::Tenant;
+use crate::desired::tenant::{Secret, Tenant};
 use crate::failure::Failure;
 use crate::ident::Identifier;
-use crate::plan::tenants::Change;
+use crate::observed::tenant::{HeldKind, SecretState};
+use crate::plan::tenants::{self as plan, Change};
 use crate::redact;
 use crate::secrets::{Login, NewSecret, Put, RotationRule, SecretError, password, token, with};
 
 /// Takes back scheduled deletions; whose the secrets are was looked at before.
+///
+/// The ledger knows of it first: a secret that waits for its deletion takes no tags.
 pub(super) async fn restore(
     work: &Work<'_>,
     tenant: &Tenant,
     changes: &[Change],
+    seen: &Seen,
 ) -> Result<(), Failure> {
     for change in changes {
-        if let Change::RestoreSecret { name, .. } = change {
+        if let Change::RestoreSecret { name, login } = change {
+            if let Some(SecretState::Deleted(known)) = seen.secrets.get(login) {
+                let held = (HeldKind::Secret, known.arn.as_str(), "NULL");
+                let holds = work.entry.holds(tenant, held, known.owner.is_some(), None);
+                one::alone(work, &change.to_string(), &holds).await?;
+            }
             work.world.secrets.restore(name).await?;
             let tags = texts::tags(tenant, &work.asking);
             work.world.secrets.tag(name, &tags).await?;
@@ -51,8 +60,15 @@ pub(super) async fn write(
                 let Some(kept) = seen.kept.get_mut(login) else { continue };
                 update(work, tenant, login, (keys, &seen.keys), kept).await?;
             }
-            Change::TagSecret { name, .. } => {
-                work.world.secrets.tag(name, &texts::tags(tenant, &work.asking)).await?;
+            Change::TagSecret { name, login } => {
+                let mut tags = texts::tags(tenant, &work.asking);
+                let is_given = |(it, _, secret): (&Identifier, _, &Secret)| {
+                    it == login && matches!(secret, Secret::Given(_))
+                };
+                if tenant.logins().any(is_given) {
+                    tags.retain(|key, _| key == plan::ROTATION);
+                }
+                work.world.secrets.tag(name, &tags).await?;
             }
             _ => continue,
         }
@@ -94,7 +110,10 @@ async fn update(
     let mut changes = Vec::new();
     for key in keys {
         let value = match *key {
-            "username" => kept.username.as_str().into(),
+            "username" => {
+                kept.username = login.clone();
+                login.as_str().into()
+            }
             "password" if tenant.iam_auth => serde_json::Value::String(String::new()),
             "password" => {
                 let fresh = password();

@@ -12,6 +12,8 @@ mod error;
 pub mod inner;
 pub mod leaving;
 mod outer;
+mod schema;
+mod secret;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -21,8 +23,13 @@ use crate::observed::tenant::{Cluster, Found, LoginState, SecretState};
 
 pub use change::Change;
 pub use error::TenantError;
-pub use outer::{database_grants, outer, rotations, schema_settings};
+pub use outer::{database_grants, outer};
+pub use schema::schema_settings;
+pub use secret::rotations;
 pub use standing::{Standing, mark};
+
+/// The tag of a secret with the strategy, which the rotation reads.
+pub const ROTATION: &str = "execute-sql:rotation";
 
 /// The resource that asks.
 #[derive(Debug, Clone, Copy)]
@@ -53,4 +60,6 @@ pub struct Sight<'a> {
     /// What each of its secrets is to say: `engine`, `host`, `port`, `dbname`, and `masterarn` where
     /// there is one.
     pub keys: &'a BTreeMap<&'static str, String>,
+    /// The tags of those that are made.
+    pub tags: &'a BTreeMap<String, String>,
 }

@@ -3,13 +3,13 @@
 //! The order is the order in which it is done: a secret is written before its
 //! role gets the password, so that no crash in between loses one.
 
+use super::schema::of_schema;
+use super::secret::{is_renewed, of_secret};
 use super::standing::{Standing, There, mark, standing};
 use super::{Change, Sight, TenantError};
 use crate::desired::tenant::{Access, Owner, Place, Secret, Tenant};
 use crate::ident::Identifier;
-use crate::observed::tenant::{
-    Database, HeldKind, KnownSecret, LoginState, Role, SecretState, is_same,
-};
+use crate::observed::tenant::{Database, HeldKind, LoginState, Role};
 
 /// Before PostgreSQL 15 everybody may create in every schema `public`, and its owner is the server's.
 const OLDEST: u32 = 150_000;
@@ -27,8 +27,8 @@ pub fn outer(tenant: &Tenant, sight: &Sight<'_>) -> Result<Vec<Change>, TenantEr
     for (login, _, secret) in tenant.logins() {
         changes.extend(of_secret(tenant, login, secret, sight)?);
     }
-    for (login, access, _) in tenant.logins() {
-        changes.extend(of_role(tenant, login, access, sight)?);
+    for (login, access, secret) in tenant.logins() {
+        changes.extend(of_role(tenant, login, (access, secret), sight)?);
     }
     match &tenant.place {
         Place::Database(name) => changes.extend(of_database(tenant, name, sight)?),
@@ -37,112 +37,10 @@ pub fn outer(tenant: &Tenant, sight: &Sight<'_>) -> Result<Vec<Change>, TenantEr
     Ok(changes)
 }
 
-fn of_secret(
-    tenant: &Tenant,
-    login: &Identifier,
-    secret: &Secret,
-    sight: &Sight<'_>,
-) -> Result<Vec<Change>, TenantError> {
-    let id = secret.id().to_owned();
-    let state = sight.secrets.get(login).unwrap_or(&SecretState::Absent);
-    let made = matches!(secret, Secret::Made(_));
-    let login = login.clone();
-    match state {
-        SecretState::Absent if made => Ok(vec![Change::CreateSecret { login, name: id }]),
-        SecretState::Absent => Err(TenantError::SecretAbsent(id)),
-        SecretState::Deleted(_) if !made => Err(TenantError::SecretDeleted(id)),
-        SecretState::Deleted(known) => {
-            may_have(tenant, known, &id, true, sight)?;
-            Ok(vec![Change::RestoreSecret { login, name: id }])
-        }
-        SecretState::Here(known) => {
-            if made {
-                may_have(tenant, known, &id, false, sight)?;
-            }
-            let mut changes = Vec::new();
-            let clone = Tenant::clone_of(&login);
-            match known.keys.get("username") {
-                Some(has) if has == login.as_str() => {}
-                Some(has) if tenant.alternates() && *has == clone => {}
-                None if made => {}
-                None if !tenant.iam_auth && !known.has_password => {
-                    return Err(TenantError::SecretEmpty(id));
-                }
-                None => {}
-                Some(has) => {
-                    let (has, wanted) = (has.clone(), login.to_string());
-                    return Err(TenantError::SecretOfAnother { id, has, wanted });
-                }
-            }
-            if made {
-                let mut keys: Vec<_> = sight
-                    .keys
-                    .iter()
-                    .filter(|(key, value)| known.keys.get(**key) != Some(*value))
-                    .map(|(key, _)| *key)
-                    .collect();
-                if !known.keys.contains_key("username") {
-                    keys.push("username");
-                }
-                if known.has_password == tenant.iam_auth {
-                    keys.push("password");
-                }
-                if !keys.is_empty() {
-                    let (login, name) = (login.clone(), id.clone());
-                    changes.push(Change::UpdateSecret { login, name, keys });
-                }
-            } else if !known.has_password && !tenant.iam_auth {
-                return Err(TenantError::SecretEmpty(id));
-            }
-            let strategy = tenant.rotation.as_ref().map(|it| it.strategy.as_str());
-            let tags_differ = made
-                && (!is_same(known.owner.as_ref(), sight.asking.stack_id, sight.asking.logical_id)
-                    || known.tenant.as_ref() != Some(&tenant.name));
-            if tags_differ || (strategy.is_some() && known.strategy.as_deref() != strategy) {
-                changes.push(Change::TagSecret { login, name: id });
-            }
-            Ok(changes)
-        }
-    }
-}
-
-/// Whether a secret of the wanted name may be this tenant's.
-fn may_have(
-    tenant: &Tenant,
-    known: &KnownSecret,
-    name: &str,
-    deleted: bool,
-    sight: &Sight<'_>,
-) -> Result<(), TenantError> {
-    let asking = &sight.asking;
-    if is_same(known.owner.as_ref(), asking.stack_id, asking.logical_id) {
-        return Ok(());
-    }
-    let kind = HeldKind::Secret;
-    let name = name.to_owned();
-    let row = sight.found.held.iter().find(|it| it.kind == kind && it.name == known.arn);
-    let released = row.is_some_and(|it| it.released);
-    match &known.owner {
-        // Whoever deleted it has no use for it.
-        _ if deleted || (tenant.adopt && released) => Ok(()),
-        Some((stack, logical)) => {
-            let stack = stack.split('/').nth(1).unwrap_or(stack);
-            let owner = format!("resource `{logical}` of stack `{stack}`");
-            Err(if released {
-                TenantError::Released { kind, name, owner }
-            } else {
-                TenantError::Taken { kind, name, owner }
-            })
-        }
-        None if tenant.adopt => Ok(()),
-        None => Err(TenantError::Exists { kind, name }),
-    }
-}
-
 fn of_role(
     tenant: &Tenant,
     name: &Identifier,
-    access: Option<Access>,
+    (access, secret): (Option<Access>, &Secret),
     sight: &Sight<'_>,
 ) -> Result<Vec<Change>, TenantError> {
     if name.as_str() == sight.cluster.master {
@@ -165,22 +63,45 @@ fn of_role(
     } else if role.comment.as_ref() != Some(&mark(&sight.asking, &tenant.name)) {
         changes.push(Change::Mark { kind: "role", name: name.clone() });
     }
-    changes.extend(of_attributes(tenant, name, access, role, sight));
+    changes.extend(of_attributes(tenant, name, role));
+    // A token is refused where the role does not log in with tokens yet.
+    let is_refused = |it| !tenant.iam_auth && sight.logins.get(it) == Some(&LoginState::Refused);
+    if is_refused(name) || is_renewed(tenant, name, secret, sight.secrets.get(name)) {
+        changes.push(Change::SetPassword { name: name.clone() });
+    }
+    changes.extend(of_acting(tenant, name, access, role));
     // The secret may be the clone's at the moment; then it is the clone that has the password.
     let clone = sight.found.roles.get(&Tenant::clone_of(name)).filter(|_| tenant.alternates());
     if let (Some(clone), Ok(clone_name)) = (clone, Identifier::new(Tenant::clone_of(name))) {
-        changes.extend(of_attributes(tenant, &clone_name, access, clone, sight));
+        changes.extend(of_attributes(tenant, &clone_name, clone));
+        if is_refused(&clone_name) {
+            changes.push(Change::SetPassword { name: clone_name });
+        }
     }
     Ok(changes)
 }
 
-fn of_attributes(
+/// A role for migrations acts as the tenant's, and no other one does.
+fn of_acting(
     tenant: &Tenant,
     name: &Identifier,
     access: Option<Access>,
     role: &Role,
-    sight: &Sight<'_>,
-) -> Vec<Change> {
+) -> Option<Change> {
+    let owner = &tenant.username;
+    let is_set = role.settings.get("/role").map(String::as_str) == Some(owner.as_str());
+    let is_member = role.member_of.iter().any(|it| it == owner.as_str());
+    let (name, tenant) = (name.clone(), owner.clone());
+    match access {
+        Some(Access::Migrate) if !(is_set && is_member) => Some(Change::ActAs { name, tenant }),
+        Some(Access::Readonly | Access::Readwrite) if is_set || is_member => {
+            Some(Change::ActAsItself { name, tenant })
+        }
+        _ => None,
+    }
+}
+
+fn of_attributes(tenant: &Tenant, name: &Identifier, role: &Role) -> Vec<Change> {
     let mut changes = Vec::new();
     let name = || name.clone();
     if !role.login {
@@ -197,14 +118,8 @@ fn of_attributes(
     if !tenant.iam_auth && has_iam {
         changes.push(Change::RevokeIam { name: name() });
     }
-    if sight.logins.get(&name()) == Some(&LoginState::Refused) {
-        changes.push(Change::SetPassword { name: name() });
-    }
-    let owner = &tenant.username;
-    let acts = role.settings.get("/role").map(String::as_str) == Some(owner.as_str())
-        && role.member_of.iter().any(|it| it == owner.as_str());
-    if access == Some(Access::Migrate) && !acts {
-        changes.push(Change::ActAs { name: name(), tenant: owner.clone() });
+    if role.expires {
+        changes.push(Change::NeverExpires { name: name() });
     }
     if role.has_master {
         changes.push(Change::LeaveRole { name: name() });
@@ -310,85 +225,20 @@ fn of_attributes_of_database(
     changes
 }
 
-/// The grant that makes up what is missing of `letters`.
-fn grant(on: &Identifier, to: Identifier, letters: &str, has: Option<&str>) -> Option<Change> {
+/// The grant that makes `letters` of what there is.
+pub(super) fn grant(
+    on: &Identifier,
+    to: Identifier,
+    letters: &str,
+    has: Option<&str>,
+) -> Option<Change> {
     let has = has.unwrap_or_default();
-    let lacks = letters.chars().any(|it| !has.contains(it));
-    lacks.then(|| Change::GrantDatabase { name: on.clone(), to, privileges: letters.to_owned() })
-}
-
-fn of_schema(
-    tenant: &Tenant,
-    name: &Identifier,
-    sight: &Sight<'_>,
-) -> Result<Vec<Change>, TenantError> {
-    let schema = sight.found.schemas.get(name.as_str());
-    let there =
-        schema.map(|it| There { oid: it.oid, comment: it.comment.as_deref(), unfinished: None });
-    let what = (HeldKind::Schema, name.as_str());
-    let stands = standing(what, there, &sight.found.held, &sight.asking, tenant.adopt)?;
-    let own = || name.clone();
-    let mut changes = Vec::new();
-    match (stands, schema) {
-        (Standing::Missing, _) | (_, None) => changes.push(Change::CreateSchema { name: own() }),
-        (stands, Some(schema)) => {
-            if stands == Standing::Adopted {
-                changes.push(Change::AdoptSchema { name: own() });
-            } else if schema.comment.as_ref() != Some(&mark(&sight.asking, &tenant.name)) {
-                changes.push(Change::Mark { kind: "schema", name: own() });
-            }
-            if schema.owner != tenant.username.as_str() {
-                let (from, to) = (schema.owner.clone(), tenant.username.clone());
-                changes.push(Change::GiveSchema { name: own(), from, to });
-            }
-            if schema.grants.contains_key("") {
-                changes.push(Change::CloseSchema { name: own() });
-            }
-        }
-    }
-    let target = Identifier::new(&sight.cluster.target);
-    let grants = sight.found.databases.get(&sight.cluster.target).map(|it| &it.grants);
-    for (login, access, _) in tenant.logins() {
-        if let Ok(target) = &target {
-            let has = grants.and_then(|it| it.get(login.as_str())).map(String::as_str);
-            changes.extend(grant(target, login.clone(), privileges(access, false), has));
-        }
-        let role = sight.found.roles.get(login.as_str());
-        for (setting, value) in schema_settings(tenant, name) {
-            let key = format!("{}/{setting}", sight.cluster.target);
-            let has = role.and_then(|it| it.settings.get(&key));
-            let planned = Change::Set { setting, value: value.clone() };
-            if !is_set(has, &value) && !changes.contains(&planned) {
-                changes.push(planned);
-            }
-        }
-    }
-    Ok(changes)
-}
-
-/// The settings of all roles of a tenant that is a schema, its search path among them.
-pub fn schema_settings(tenant: &Tenant, schema: &Identifier) -> Vec<(String, String)> {
-    let path = ("search_path".to_owned(), schema.to_string());
-    let more = tenant.settings.iter().map(|(name, value)| (name.clone(), value.clone()));
-    std::iter::once(path).chain(more).collect()
+    let differs = letters.len() != has.len() || letters.chars().any(|it| !has.contains(it));
+    differs.then(|| Change::GrantDatabase { name: on.clone(), to, privileges: letters.to_owned() })
 }
 
 /// PostgreSQL keeps lists of names with quotes where they need them.
-fn is_set(has: Option<&String>, wanted: &str) -> bool {
+pub(super) fn is_set(has: Option<&String>, wanted: &str) -> bool {
     let plain = |it: &str| it.replace(['"', ' '], "");
     has.is_some_and(|it| it == wanted || plain(it) == plain(wanted))
-}
-
-/// The set-ups of rotation that are missing or other than wanted, in the order of the logins.
-pub fn rotations(tenant: &Tenant, sight: &Sight<'_>) -> Vec<Change> {
-    let Some(wanted) = &tenant.rotation else { return Vec::new() };
-    let is_set_up = |login: &Identifier| match sight.secrets.get(login) {
-        Some(SecretState::Here(known)) => known
-            .rotation
-            .as_ref()
-            .is_some_and(|(lambda, days)| *lambda == wanted.lambda_arn && *days == wanted.days),
-        _ => false,
-    };
-    let missing = tenant.logins().filter(|(login, ..)| !is_set_up(login));
-    missing.map(|(_, _, it)| Change::rotation(it.id(), wanted.days, wanted.strategy)).collect()
 }
