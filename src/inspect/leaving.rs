@@ -36,7 +36,7 @@ pub async fn ties(
     session: &Session,
     databases: &[&str],
     roles: &[String],
-    schemas: &[&str],
+    schemas: &[String],
 ) -> Result<Ties, InspectError> {
     let mut sql = format!(
         "SELECT 'database', json_build_object('name', d.datname, 'template', d.datistemplate, \
@@ -59,7 +59,7 @@ pub async fn ties(
              'owners', (SELECT json_agg(DISTINCT pg_get_userbyid(owner)) FROM ({}) owned)) \
              FROM pg_namespace n WHERE n.nspname = ANY ({});\n",
             each.join(" UNION "),
-            text_array(schemas.iter().copied()),
+            text_array(schemas.iter().map(String::as_str)),
         );
     }
     let mut ties = Ties::default();
