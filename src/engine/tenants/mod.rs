@@ -185,7 +185,8 @@ fn names<'t>(batch: &[&'t Tenant], target: &'t str) -> inspect::tenants::Names<'
                 names.databases.push(target);
             }
         }
-        for (login, ..) in tenant.logins() {
+        for (login, _, secret) in tenant.logins() {
+            names.secrets.push(secret.id());
             names.roles.push(login.to_string());
             if tenant.alternates() {
                 names.roles.push(Tenant::clone_of(login));

@@ -9,7 +9,7 @@ use super::standing::{Standing, There, mark, standing};
 use super::{Change, Sight, TenantError};
 use crate::desired::tenant::{Access, Place, Tenant};
 use crate::ident::Identifier;
-use crate::observed::tenant::{HeldKind, LoginState, Role};
+use crate::observed::tenant::{HeldKind, LoginState, Role, SecretState};
 
 /// Before PostgreSQL 15 everybody may create in every schema `public`, and its owner is the server's.
 const OLDEST: u32 = 150_000;
@@ -119,7 +119,14 @@ fn of_attributes(
     if !tenant.iam_auth && role.has_iam() {
         changes.push(Change::RevokeIam { name: name() });
     }
-    if !tenant.iam_auth && sight.logins.get(&name()) == Some(&LoginState::Refused) {
+    // A secret that is made for a role that is there, or that lacks a password, gets a new one.
+    let has_new_password = match sight.secrets.get(&name()) {
+        Some(SecretState::Absent) => true,
+        Some(SecretState::Here(known)) => !known.has_password,
+        _ => false,
+    };
+    let is_refused = sight.logins.get(&name()) == Some(&LoginState::Refused);
+    if !tenant.iam_auth && (has_new_password || is_refused) {
         changes.push(Change::SetPassword { name: name() });
     }
     let owner = &tenant.username;

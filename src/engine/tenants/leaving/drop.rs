@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::observed::tenant::HeldKind;
 use crate::plan::tenants::Change;
-use crate::plan::tenants::leaving::{Leaver, Left, Why, own_roles};
+use crate::plan::tenants::leaving::{Leaver, Left, Why, keeps_logins, own_roles};
 
 /// Carries the plan out; gives what stayed.
 pub(super) async fn run(
@@ -55,11 +55,11 @@ pub(super) async fn run(
             None => told.took(std::slice::from_ref(change), started),
         }
     }
-    let role = stay.first().map(|it: &Left| it.name.clone());
+    let why = keeps_logins(&stay);
     for change in changes {
         let Change::DeleteSecret { arn } = change else { continue };
-        if let Some(role) = &role {
-            stay.push(left(change, Why::LoginOf(role.clone())));
+        if let Some(why) = &why {
+            stay.push(left(change, why.clone()));
             continue;
         }
         let started = Instant::now();
