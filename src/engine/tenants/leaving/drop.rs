@@ -90,13 +90,14 @@ async fn busy(
     names: &[Identifier],
 ) -> Result<Option<Left>, Failure> {
     let Some(first) = changes.first() else { return Ok(None) };
+    let database = match first {
+        Change::DropDatabase { name, .. } => Some(name),
+        _ => None,
+    };
+    roles::end_strays(work, names, database).await?;
     let count = if leaver.on_remove.force {
         roles::end_sessions(work, names).await?
     } else {
-        let database = match first {
-            Change::DropDatabase { name, .. } => Some(name),
-            _ => None,
-        };
         roles::sessions(work, names, database).await?
     };
     Ok((count > 0).then(|| left(first, Why::Sessions(count))))
