@@ -123,6 +123,14 @@ pub(super) fn of_schema(
         schema.map(|it| There { oid: it.oid, comment: it.comment.as_deref(), unfinished: None });
     let what = (HeldKind::Schema, name.as_str());
     let stands = standing(what, there, &sight.found.held, &sight.asking, tenant.adopt)?;
+    // The search path of most roles begins with the schema of their own name, so what the tenant
+    // puts there would be run by that role.
+    let is_own = tenant.logins().any(|(login, ..)| login == name);
+    let is_roles =
+        sight.cluster.master == name.as_str() || sight.found.roles.contains_key(name.as_str());
+    if is_roles && !is_own && matches!(stands, Standing::Missing | Standing::Adopted) {
+        return Err(TenantError::SchemaOfRole(name.to_string()));
+    }
     let own = || name.clone();
     let mut changes = Vec::new();
     match (stands, schema) {
