@@ -262,6 +262,9 @@ pub(super) async fn run(
         ended += 1;
         tracing::info!(ended, all, "tenants");
     }
+    if troubles.iter().any(|it| matches!(*it.1.failure, Failure::Gone(_))) {
+        secrets::take_back(work).await;
+    }
     if let Some(failure) = unread {
         return Err(failure);
     }
@@ -270,9 +273,6 @@ pub(super) async fn run(
     }
     troubles.sort_by_key(|it| it.0);
     let troubles: Vec<_> = leaving.into_iter().chain(troubles.into_iter().map(|it| it.1)).collect();
-    if troubles.iter().any(|it| matches!(*it.failure, Failure::Gone(_))) {
-        secrets::take_back(work).await;
-    }
     Err(Failure::Tenants { troubles, all, done: true })
 }
 
