@@ -27,7 +27,7 @@ pub struct Names<'a> {
     pub roles: Vec<String>,
     /// Tenants, of which everything that the ledger has is wanted.
     pub tenants: Vec<&'a str>,
-    /// Secrets, by ARN.
+    /// Secrets, by name or ARN.
     pub secrets: Vec<&'a str>,
 }
 
@@ -159,7 +159,8 @@ pub async fn found(
             sql,
             "SELECT 'held', to_json(t) FROM execute_sql.tenant t WHERE ({ours} AND tenant = ANY ({tenants})) \
              OR (kind = 'database' AND name = ANY ({databases})) OR (kind = 'role' AND name = ANY ({roles})) \
-             OR (kind = 'schema' AND name = ANY ({schemas})) OR (kind = 'secret' AND name = ANY ({secrets}));"
+             OR (kind = 'schema' AND name = ANY ({schemas})) OR (kind = 'secret' \
+             AND (name = ANY ({secrets}) OR substring(name FROM ':secret:(.+)-.{{6}}$') = ANY ({secrets})));"
         );
     }
     let mut found = Found::default();

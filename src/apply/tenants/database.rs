@@ -151,9 +151,12 @@ pub fn schema_statements(
         entry.holds(tenant, (HeldKind::Schema, name.as_str(), &oid), created, None)
     };
     // The ledger's own schema has a comment of the ledger's.
-    let comment = |name: &Identifier| match name == own {
-        true => format!("COMMENT ON SCHEMA {} IS {};\n", own.quoted(), literal(mark)),
-        false => String::new(),
+    let comment = |name: &Identifier| {
+        if name == own {
+            format!("COMMENT ON SCHEMA {} IS {};\n", own.quoted(), literal(mark))
+        } else {
+            String::new()
+        }
     };
     match change {
         Change::CreateSchema { name } => {

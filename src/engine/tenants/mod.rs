@@ -184,7 +184,8 @@ fn names<'t>(batch: &'t [Tenant], target: &'t str) -> inspect::tenants::Names<'t
                 names.roles.push(name.to_string());
             }
         }
-        for (login, ..) in tenant.logins() {
+        for (login, _, secret) in tenant.logins() {
+            names.secrets.push(secret.id());
             names.roles.push(login.to_string());
             if tenant.alternates() {
                 names.roles.push(Tenant::clone_of(login));
@@ -262,6 +263,9 @@ pub(super) async fn run(
         ended += 1;
         tracing::info!(ended, all, "tenants");
     }
+    if troubles.iter().any(|it| matches!(*it.1.failure, Failure::Gone(_))) {
+        secrets::take_back(work).await;
+    }
     if let Some(failure) = unread {
         return Err(failure);
     }
@@ -270,9 +274,6 @@ pub(super) async fn run(
     }
     troubles.sort_by_key(|it| it.0);
     let troubles: Vec<_> = leaving.into_iter().chain(troubles.into_iter().map(|it| it.1)).collect();
-    if troubles.iter().any(|it| matches!(*it.failure, Failure::Gone(_))) {
-        secrets::take_back(work).await;
-    }
     Err(Failure::Tenants { troubles, all, done: true })
 }
 
