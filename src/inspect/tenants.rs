@@ -51,10 +51,19 @@ fn settings(config: &str) -> String {
 const MORE_THAN_ADMIN: &str = "(coalesce((to_jsonb(m)->>'inherit_option')::bool, true) \
      OR coalesce((to_jsonb(m)->>'set_option')::bool, true))";
 
-/// Whether a role is a tenant's, by its comment.
-fn is_tenants(role: &str) -> String {
+/// SQL that tells whether a row of `pg_roles` is a tenant's login: by its comment, or as the second
+/// login of one that has it. Only who made a role, or a superuser, can comment on it.
+pub fn is_tenants(role: &str) -> String {
+    let marked = |it: &str| {
+        format!(
+            "coalesce(starts_with(shobj_description({it}.oid, 'pg_authid'), 'execute-sql tenant '), false)"
+        )
+    };
     format!(
-        "coalesce(starts_with(shobj_description({role}.oid, 'pg_authid'), 'execute-sql tenant '), false)"
+        "({} OR EXISTS (SELECT FROM pg_roles b WHERE {role}.rolname = b.rolname || '{CLONE}' AND {} \
+         AND pg_has_role({role}.oid, b.oid, 'MEMBER')))",
+        marked(role),
+        marked("b")
     )
 }
 
@@ -77,11 +86,9 @@ pub async fn cluster(session: &Session) -> Result<Cluster, InspectError> {
          'by', (SELECT json_agg(DISTINCT pg_get_userbyid(a.grantor)) {by_public} AND a.grantor <> d.datdba), \
          'relying', (SELECT json_agg(r.rolname ORDER BY r.rolname) FROM pg_roles r WHERE r.rolcanlogin \
            AND NOT r.rolsuper AND NOT pg_has_role(r.oid, d.datdba, 'USAGE') AND NOT {by_more} \
-           AND NOT {} AND NOT EXISTS (SELECT FROM pg_roles b WHERE r.rolname = b.rolname || '{CLONE}' \
-             AND {} AND pg_has_role(r.oid, b.oid, 'MEMBER')))) \
+           AND NOT {})) \
          FROM pg_database d WHERE d.datallowconn AND EXISTS (SELECT {by_public}) ORDER BY d.datname",
         is_tenants("r"),
-        is_tenants("b"),
     );
     let mut cluster = Cluster::default();
     for (tag, it) in json_rows(session.run(&sql).await?)? {

@@ -47,6 +47,9 @@ const BATCH: usize = 64;
 /// database is being made it takes one, and another tenant has its turn.
 const EACH: u32 = 4;
 
+/// So often a lock that was not to be had in `LockTimeout` is tried again for a tenant.
+const LOCKED: u32 = 3;
+
 /// What every tenant's work needs.
 pub(super) struct Work<'a> {
     world: &'a World,
@@ -287,7 +290,7 @@ async fn again(
     const IN_USE: &str = "55006";
     /// So often a full tenant is looked at again.
     const MOST_LOOKS: u32 = 3;
-    let (mut tries, mut looks) = (Tries::default(), 0);
+    let (mut tries, mut looks, mut locked) = (Tries::default(), 0, 0);
     let mut result = first;
     loop {
         let failure = match result.map_err(Failure::recognised) {
@@ -299,12 +302,14 @@ async fn again(
         // Sessions of a moment ago may still count.
         let full = matches!(&failure, Failure::Tenant(TenantError::Full(_)));
         looks += u32::from(full);
+        // What is locked here is the tenant's, and it may keep its locks for as long as it likes.
+        locked += u32::from(failure.is_lock_timeout());
         let heals = failure.heals()
             || taken
             || rotating
             || failure.sqlstate() == Some(IN_USE)
             || (full && looks <= MOST_LOOKS);
-        if !heals || !tries.again(work.task.budget, &failure).await {
+        if !heals || locked > LOCKED || !tries.again(work.task.budget, &failure).await {
             return Err(failure);
         }
         result = Box::pin(fresh(work, tenant)).await;
