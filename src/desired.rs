@@ -215,6 +215,27 @@ pub enum Mode {
 }
 
 impl Desired {
+    /// The same server and the same limits, of which nothing is wanted. Nothing long is copied: it
+    /// is made anew for each tenant.
+    #[must_use]
+    pub fn of_nothing(&self) -> Self {
+        Self {
+            secret: None,
+            connection: self.connection.clone(),
+            extensions: Vec::new(),
+            changelog: None,
+            transaction_mode: self.transaction_mode,
+            tenants: Vec::new(),
+            tenant_connections: self.tenant_connections,
+            on_create: Vec::new(),
+            on_update: Vec::new(),
+            on_delete: OnDelete::default(),
+            mode: self.mode,
+            lock_timeout: self.lock_timeout,
+            statement_timeout: self.statement_timeout,
+        }
+    }
+
     /// Whether the end of the resource has anything to do in the database.
     ///
     /// Where it has not, the database is not even connected to.

@@ -86,6 +86,8 @@ pub fn region_of(host: &str) -> Option<&str> {
 #[derive(Default)]
 pub struct Connectors {
     cache: Mutex<HashMap<Key, TlsConnector>>,
+    /// The last one that was made of a file's text.
+    of_file: Mutex<Option<(SslMode, String, TlsConnector)>>,
 }
 
 type Key = (Tier, SslMode, Option<String>);
@@ -122,19 +124,33 @@ impl Connectors {
         Ok(connector)
     }
 
-    /// A connector that trusts the roots of one PEM text and no other.
-    pub fn of_file(pem: &str, mode: SslMode) -> Result<TlsConnector, native_tls::Error> {
+    /// A connector that trusts the roots of one PEM text and no other. For the same text as before
+    /// it is the same: a run may open thousands of sessions. `None` if the text holds none.
+    pub fn of_file(
+        &self,
+        pem: &str,
+        mode: SslMode,
+    ) -> Result<Option<TlsConnector>, native_tls::Error> {
+        let mut last = self.of_file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, connector)) = last.as_ref().filter(|it| it.0 == mode && it.1 == pem) {
+            return Ok(Some(connector.clone()));
+        }
+        if !holds_certificates(pem) {
+            return Ok(None);
+        }
         let mut builder = TlsConnector::builder();
         builder.disable_built_in_roots(true);
         for certificate in certificates(pem) {
             builder.add_root_certificate(certificate);
         }
-        checking(&mut builder, mode).build()
+        let connector = checking(&mut builder, mode).build()?;
+        *last = Some((mode, pem.to_owned(), connector.clone()));
+        Ok(Some(connector))
     }
 }
 
 /// Whether a PEM text holds any certificate.
-pub fn holds_certificates(pem: &str) -> bool {
+fn holds_certificates(pem: &str) -> bool {
     !certificates(pem).is_empty()
 }
 

@@ -123,7 +123,7 @@ async fn with_tenants(
     (session, entry, since): (&Session, &Entry<'_>, f64),
     mut outcome: Outcome,
 ) -> Result<Outcome, Failure> {
-    let mut done = tenants::run(world, task, session, entry, since).await?;
+    let mut done = tenants::run(world, task, session, entry, since).await?.all();
     if done.more > 0 {
         done.notes.push(format!("{} more changes of tenants", done.more));
     }

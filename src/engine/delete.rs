@@ -171,6 +171,7 @@ async fn remove(
         }
         _ => tenants::Done::default(),
     };
+    let gone = gone.all();
     apply::begin(session, &entry).await?;
     let mut applied = apply::run(session, &entry, &removal.plan.steps, since, task.budget).await?;
     removal.left.extend(applied.left.iter().cloned());
@@ -200,7 +201,7 @@ async fn remove(
     Ok(outcome)
 }
 
-fn reason(gone: &tenants::Done, removal: &Removal, not_dropped: &[ownership::Left]) -> String {
+fn reason(gone: &tenants::All, removal: &Removal, not_dropped: &[ownership::Left]) -> String {
     let stayed = |step: &crate::plan::Step| {
         not_dropped.iter().any(|left| step.to_string().ends_with(&format!(" {}", left.name)))
     };

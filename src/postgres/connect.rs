@@ -198,8 +198,12 @@ async fn attempt(
     config.ssl_mode(DriverSslMode::Require);
     let setup = |error: native_tls::Error| ConnectError::Setup(format!("set up TLS: {error}"));
     if let Some(path) = &endpoint.ssl_root_cert {
-        let pem = root_certificates(path)?;
-        let connector = Connectors::of_file(&pem, endpoint.ssl_mode).map_err(setup)?;
+        let connector = connectors.of_file(&root_certificates(path)?, endpoint.ssl_mode);
+        let connector = connector.map_err(setup)?.ok_or_else(|| {
+            let why =
+                format!("`Connection.SslRootCert`: `{path}` holds no certificate in PEM form");
+            ConnectError::Setup(why)
+        })?;
         return over_tls(endpoint, &config, connector).await.map_err(|(error, _)| error);
     }
     let region = region_of(&endpoint.host).or(endpoint.region.as_deref());
@@ -231,15 +235,9 @@ fn config(endpoint: &Endpoint, startup: &str, options: &SessionOptions) -> Confi
 }
 
 fn root_certificates(path: &str) -> Result<String, ConnectError> {
-    let pem = std::fs::read_to_string(path).map_err(|error| {
+    std::fs::read_to_string(path).map_err(|error| {
         ConnectError::Setup(format!("`Connection.SslRootCert`: reading `{path}` failed: {error}"))
-    })?;
-    if crate::trust::holds_certificates(&pem) {
-        Ok(pem)
-    } else {
-        let why = format!("`Connection.SslRootCert`: `{path}` holds no certificate in PEM form");
-        Err(ConnectError::Setup(why))
-    }
+    })
 }
 
 async fn plain(endpoint: &Endpoint, config: &Config) -> Result<Session, ConnectError> {

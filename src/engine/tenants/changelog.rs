@@ -14,7 +14,7 @@ use super::one::Told;
 use super::see::Seen;
 use crate::changelog::Loaded;
 use crate::desired::tenant::{Place, Tenant};
-use crate::desired::{Auth, Changelog, Connection, Desired, Mode, OnDelete};
+use crate::desired::{Auth, Changelog, Connection, Desired, Mode};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::ledger;
@@ -120,16 +120,10 @@ fn parts(
     };
     let auth = if tenant.iam_auth { Auth::Iam } else { Auth::Password };
     let desired = Desired {
-        secret: None,
         connection: Connection { auth, ..work.task.desired.connection.clone() },
-        extensions: Vec::new(),
         changelog: tenant.changelog.clone(),
-        tenants: Vec::new(),
-        on_create: Vec::new(),
-        on_update: Vec::new(),
-        on_delete: OnDelete::default(),
         mode,
-        ..work.task.desired.clone()
+        ..work.task.desired.of_nothing()
     };
     Ok((login, desired))
 }

@@ -22,6 +22,9 @@ use crate::plan::tenants::{self as plan, Change, TenantError};
 use crate::plan::{Step, changes as changes_of_extensions};
 use crate::postgres::Session;
 
+/// The end of the whole request waits for the disk, and so for this too.
+const LAZY: &str = "SET LOCAL synchronous_commit = off;\n";
+
 /// Brings the inside to what is asked for, and proves that the tenant's login works.
 pub(super) async fn settle(
     work: &Work<'_>,
@@ -37,11 +40,10 @@ pub(super) async fn settle(
         inner.into_iter().partition(|it| !texts::of_master(it, tenant).is_empty());
     let extensions = extensions(work, tenant, is_new, seen, &mut session).await?;
     let started = Instant::now();
-    let master = master(work, tenant, session, &extensions, &of_master);
-    // The login needs nothing of what the master does inside.
-    let (master, own) = tokio::join!(master, own(work, tenant, seen));
-    master?;
-    let own = own?;
+    // Not at once with the login: the first session in a new database builds the cache that the
+    // second one reads.
+    master(work, tenant, session, &extensions, &of_master).await?;
+    let own = own(work, tenant, seen).await?;
     told.took(&of_master, started);
     told.took(
         &extensions.into_iter().map(|step| Change::Extension { step }).collect::<Vec<_>>(),
@@ -53,7 +55,7 @@ pub(super) async fn settle(
             return Err(TenantError::Full(tenant.username.to_string()).into());
         };
         for change in &of_tenant {
-            let sql = format!("BEGIN; {}COMMIT", texts::of_tenant(change, tenant));
+            let sql = format!("BEGIN; {LAZY}{}COMMIT", texts::of_tenant(change, tenant));
             run(own, &change.to_string(), &sql).await?;
         }
         told.took(&of_tenant, started);
@@ -187,11 +189,8 @@ async fn extensions_of_a_new(work: &Work<'_>, tenant: &Tenant) -> Result<Vec<Ste
 }
 
 fn planned(work: &Work<'_>, tenant: &Tenant, observed: &Observed) -> Result<Vec<Step>, Failure> {
-    let desired = Desired {
-        extensions: tenant.extensions.clone(),
-        changelog: None,
-        ..work.task.desired.clone()
-    };
+    let desired =
+        Desired { extensions: tenant.extensions.clone(), ..work.task.desired.of_nothing() };
     Ok(changes_of_extensions(&desired, None, observed, None, false)?.steps)
 }
 
@@ -209,7 +208,7 @@ async fn master(
         return Ok(());
     }
     let session = opened(work, database, &mut session).await?;
-    let mut begin = format!("BEGIN; {}\n", work.task.budget.set_local());
+    let mut begin = format!("BEGIN; {LAZY}{}\n", work.task.budget.set_local());
     let give: String = changes.iter().map(|it| texts::of_master(it, tenant)).collect();
     let what = changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     if extensions.is_empty() {

@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 
 use self::look::Seen;
 use super::one::{Told, begin, step};
-use super::{Done, KEPT, Work};
+use super::{Done, Work};
 use crate::apply::tenants::leaving as texts;
 use crate::engine::{Task, Tries, World};
 use crate::failure::{Failure, Trouble};
@@ -152,20 +152,16 @@ async fn each(
         let ended = Box::pin(again(work, run, leaver, &mut told)).await;
         (leaver, told, ended)
     };
-    let mut ended = futures_util::stream::iter(leavers.iter().map(one)).buffered(work.at_once());
+    let mut ended = futures_util::stream::iter(leavers.iter().map(one)).buffered(work.at_once);
     let mut count = 0;
     while let Some((leaver, told, result)) = ended.next().await {
         count += 1;
         tracing::info!(ended = count, all, "tenants that leave");
         for (change, ms) in told.changes {
             tracing::info!(tenant = leaver.tenant, ms, "{change}");
-            if done.steps.len() < KEPT {
-                done.steps.push(step(&leaver.tenant, &change));
-            } else {
-                done.more += 1;
-            }
+            done.step(step(&leaver.tenant, &change));
         }
-        done.notes.extend(told.notes);
+        told.notes.into_iter().for_each(|it| done.note(it));
         if let Err(failure) = result {
             tracing::error!(tenant = leaver.tenant, "{failure}");
             let (tenant, failure) = (leaver.tenant.clone(), Box::new(failure));

@@ -7,6 +7,7 @@
 //! more connections than half of those that the server has left.
 
 mod changelog;
+mod done;
 mod inside;
 pub(super) mod leaving;
 mod master;
@@ -16,12 +17,13 @@ mod see;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::StreamExt as _;
-use tokio::sync::OnceCell;
+use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
+pub(super) use self::done::{All, Done};
 use self::master::Master;
 use self::one::Told;
 use super::{Look, Task, Tries, World};
@@ -31,7 +33,7 @@ use crate::failure::{Failure, Trouble};
 use crate::inspect;
 use crate::ledger::{AuditRow, Entry};
 use crate::observed::Offered;
-use crate::observed::tenant::{Cluster, Held};
+use crate::observed::tenant::{Cluster, Found, Held};
 use crate::plan::Step;
 use crate::plan::tenants::{self as plan, Asking, Change};
 use crate::postgres::Session;
@@ -41,14 +43,9 @@ use crate::sql::literal;
 /// So many tenants are read at once.
 const BATCH: usize = 64;
 
-/// A tenant takes up to three connections: the target database, its own, its login.
-const EACH: u32 = 3;
-
-/// What a tenant takes at least.
-const LEAST: Duration = Duration::from_secs(2);
-
-/// So many changes of tenants are kept for the answer; all of them are in the audit.
-const KEPT: usize = 200;
+/// A tenant takes up to three connections: the target database, its own, its login. While its
+/// database is being made it takes one, and another tenant has its turn.
+const EACH: u32 = 4;
 
 /// What every tenant's work needs.
 pub(super) struct Work<'a> {
@@ -64,19 +61,10 @@ pub(super) struct Work<'a> {
     /// ARNs of secrets that were made and are not in the ledger yet.
     unwritten: Mutex<BTreeSet<String>>,
     with_events: bool,
-}
-
-/// What came of all tenants.
-#[derive(Debug, Default)]
-pub(super) struct Done {
-    /// What was changed, as far as it is kept.
-    pub(super) steps: Vec<Step>,
-    /// How many changes more there were.
-    pub(super) more: usize,
-    /// What is to be said beyond that.
-    pub(super) notes: Vec<String>,
-    /// The secrets of the tenants in the order of the list.
-    pub(super) secrets: Vec<(String, String)>,
+    /// So many tenants are worked on at once; of as many others the database is being made.
+    at_once: usize,
+    turns: Semaphore,
+    making: Semaphore,
 }
 
 impl<'a> Work<'a> {
@@ -90,6 +78,8 @@ impl<'a> Work<'a> {
     ) -> Result<Work<'a>, Failure> {
         let cluster = inspect::tenants::cluster(main).await?;
         let master = Master::new(world, task, read_only).await?;
+        let most = ((cluster.free_slots / 2).saturating_sub(1) / EACH).max(1);
+        let at_once = task.desired.tenant_connections.min(most) as usize;
         Ok(Work {
             world,
             task,
@@ -107,6 +97,9 @@ impl<'a> Work<'a> {
             offered: OnceCell::new(),
             unwritten: Mutex::default(),
             with_events: true,
+            at_once,
+            turns: Semaphore::new(at_once),
+            making: Semaphore::new(at_once),
         })
     }
 
@@ -165,16 +158,19 @@ impl<'a> Work<'a> {
         self.offered.get_or_try_init(read).await
     }
 
-    /// How many tenants are worked on at once.
-    fn at_once(&self) -> usize {
-        let half = self.cluster.free_slots / 2;
-        let most = (half.saturating_sub(1) / EACH).max(1);
-        self.task.desired.tenant_connections.min(most) as usize
+    /// Waits until this tenant may be worked on. To be given back while its database is made.
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        self.turns.acquire().await.expect("it is never closed")
+    }
+
+    /// Waits until one more database may be made.
+    async fn making(&self) -> SemaphorePermit<'_> {
+        self.making.acquire().await.expect("it is never closed")
     }
 }
 
 /// Names of a batch, to look for.
-fn names<'t>(batch: &[&'t Tenant], target: &'t str) -> inspect::tenants::Names<'t> {
+fn names<'t>(batch: &'t [Tenant], target: &'t str) -> inspect::tenants::Names<'t> {
     let mut names = inspect::tenants::Names::default();
     for tenant in batch {
         names.tenants.push(&tenant.name);
@@ -197,6 +193,28 @@ fn names<'t>(batch: &[&'t Tenant], target: &'t str) -> inspect::tenants::Names<'
     names
 }
 
+/// Each tenant with its place in the list and with what there is under its names. A batch is read
+/// when the first of it has its turn.
+fn with_found<'s>(
+    work: &'s Work<'_>,
+    main: &'s Session,
+    ours: Option<&'s str>,
+) -> impl Stream<Item = Result<(usize, &'s Tenant, Arc<Found>), Failure>> + 's {
+    let tenants = &work.task.desired.tenants;
+    let batches = stream::try_unfold(0, move |at| async move {
+        let batch = &tenants[at..tenants.len().min(at + BATCH)];
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        let names = names(batch, &work.cluster.target);
+        let found = inspect::tenants::found(main, &names, ours.map(str::to_owned)).await?;
+        let found = Arc::new(found);
+        let each = move |(n, tenant)| Ok((at + n, tenant, Arc::clone(&found)));
+        Ok::<_, Failure>(Some((stream::iter(batch.iter().enumerate().map(each)), at + batch.len())))
+    });
+    batches.try_flatten()
+}
+
 /// Brings all tenants to what is asked for; `main` holds the lock of the target database.
 pub(super) async fn run(
     world: &World,
@@ -208,44 +226,51 @@ pub(super) async fn run(
     let work = Work::new(world, task, main, entry, since, false).await?;
     main.run(&entry.has_tenants()).await.map_err(Failure::Ledger)?;
     let mut done = Done::default();
-    let tenants: Vec<_> = task.desired.tenants.iter().collect();
-    if !tenants.is_empty() {
+    let all = task.desired.tenants.len();
+    if all > 0 {
         close(&work, main, &mut done).await?;
     }
-    let mut troubles = Vec::new();
-    let leavers = leaving::settle(&work, main, &mut done, &mut troubles).await?;
-    let (mut ended, all) = (leavers, leavers + tenants.len());
-    for batch in tenants.chunks(BATCH) {
-        let names = names(batch, &work.cluster.target);
-        let found = inspect::tenants::found(main, &names, Some(work.ours())).await?;
-        let (work, found) = (&work, &found);
-        let each = batch.iter().map(|&tenant| async move {
-            // One that cannot end any more is better not begun.
-            if work.task.budget.left() < LEAST {
-                return (tenant, Err(Failure::Deadline("waiting for its turn".into())));
+    let mut leaving = Vec::new();
+    let leavers = leaving::settle(&work, main, &mut done, &mut leaving).await?;
+    let (mut ended, all) = (leavers, leavers + all);
+    let ours = work.ours();
+    let work = &work;
+    let each = with_found(work, main, Some(&ours)).map(|next| async move {
+        let (at, tenant, found) = next?;
+        let first = Box::pin(one::provision(work, tenant, &found, false)).await;
+        // What was read for a whole batch does not wait for the slowest of it.
+        drop(found);
+        Ok::<_, Failure>((at, tenant, Box::pin(again(work, tenant, first)).await))
+    });
+    let mut each = pin!(each.buffer_unordered(2 * work.at_once));
+    let (mut troubles, mut unread) = (Vec::new(), None);
+    while let Some(next) = each.next().await {
+        match next {
+            Ok((at, tenant, Ok(told))) => done.take(at, tenant, told),
+            Ok((at, tenant, Err(failure))) => {
+                tracing::error!(tenant = tenant.name, "{failure}");
+                let (tenant, failure) = (tenant.name.clone(), Box::new(failure));
+                troubles.push((at, Trouble { tenant, failure }));
             }
-            let first = Box::pin(one::provision(work, tenant, found, false)).await;
-            (tenant, Box::pin(again(work, tenant, first)).await)
-        });
-        let mut each = futures_util::stream::iter(each).buffered(work.at_once());
-        while let Some((tenant, result)) = each.next().await {
-            ended += 1;
-            match result {
-                Ok(told) => take(&mut done, tenant, told),
-                Err(failure) => {
-                    tracing::error!(tenant = tenant.name, "{failure}");
-                    let (tenant, failure) = (tenant.name.clone(), Box::new(failure));
-                    troubles.push(Trouble { tenant, failure });
-                }
+            // Those that have begun are not stopped in the middle.
+            Err(failure) => {
+                unread = Some(failure);
+                continue;
             }
-            tracing::info!(ended, all, "tenants");
         }
+        ended += 1;
+        tracing::info!(ended, all, "tenants");
     }
-    if troubles.is_empty() {
+    if let Some(failure) = unread {
+        return Err(failure);
+    }
+    if troubles.is_empty() && leaving.is_empty() {
         return Ok(done);
     }
+    troubles.sort_by_key(|it| it.0);
+    let troubles: Vec<_> = leaving.into_iter().chain(troubles.into_iter().map(|it| it.1)).collect();
     if troubles.iter().any(|it| matches!(*it.failure, Failure::Gone(_))) {
-        secrets::take_back(&work).await;
+        secrets::take_back(work).await;
     }
     Err(Failure::Tenants { troubles, all, done: true })
 }
@@ -276,27 +301,11 @@ async fn again(
 }
 
 async fn fresh(work: &Work<'_>, tenant: &Tenant) -> Result<Told, Failure> {
-    let names = names(&[tenant], &work.cluster.target);
+    let names = names(std::slice::from_ref(tenant), &work.cluster.target);
     let session = work.master.session().await?;
     let found = inspect::tenants::found(&session, &names, Some(work.ours())).await?;
     work.master.give_back(session);
     one::provision(work, tenant, &found, true).await
-}
-
-fn take(done: &mut Done, tenant: &Tenant, told: Told) {
-    for (change, ms) in told.changes {
-        tracing::info!(tenant = tenant.name, ms, "{change}");
-        if done.steps.len() < KEPT {
-            done.steps.push(one::step(&tenant.name, &change));
-        } else {
-            done.more += 1;
-        }
-    }
-    done.notes.extend(told.notes);
-    // The answer has room for a few only.
-    if done.secrets.len() < 64 {
-        done.secrets.push((tenant.name.clone(), told.secret_arn));
-    }
 }
 
 /// Databases that let every role in are closed, as far as they are ours.
@@ -304,7 +313,7 @@ async fn close(work: &Work<'_>, main: &Session, done: &mut Done) -> Result<(), F
     let (steps, notes) = plan::cluster::cluster(&work.cluster, &work.task.desired.tenants);
     for note in notes {
         tracing::warn!("{note}");
-        done.notes.push(note);
+        done.note(note);
     }
     for step in steps {
         let Step::CloseDatabase { name, keep } = &step else { continue };
@@ -337,7 +346,7 @@ async fn close(work: &Work<'_>, main: &Session, done: &mut Done) -> Result<(), F
                 })
             })
             .await?;
-        done.steps.push(step);
+        done.step(step);
     }
     Ok(())
 }
@@ -362,29 +371,28 @@ pub(super) async fn look(
         look.plan.steps.extend(steps);
         look.plan.notes.extend(notes);
     }
-    let tenants: Vec<_> = task.desired.tenants.iter().collect();
+    let ours = has_tenants.map(|_| work.ours());
+    let work = &work;
+    let each = with_found(work, main, ours.as_deref()).map(|next| async move {
+        let (_, tenant, found) = next?;
+        Ok::<_, Failure>((tenant, Box::pin(one::look(work, tenant, &found)).await))
+    });
+    let mut each = pin!(each.buffered(work.at_once));
     let mut troubles = Vec::new();
-    let all = tenants.len();
-    for batch in tenants.chunks(BATCH) {
-        let names = names(batch, &work.cluster.target);
-        let found = inspect::tenants::found(main, &names, has_tenants.map(|_| work.ours())).await?;
-        let (work, found) = (&work, &found);
-        let each =
-            batch.iter().map(|&it| async move { (it, Box::pin(one::look(work, it, found)).await) });
-        let mut each = futures_util::stream::iter(each).buffered(work.at_once());
-        while let Some((tenant, result)) = each.next().await {
-            let name = tenant.name.clone();
-            match result {
-                Ok((changes, arn)) => {
-                    let steps = changes.iter().map(|it: &Change| one::step(&name, it));
-                    look.plan.steps.extend(steps);
-                    look.secrets.push((name, arn));
-                }
-                Err(failure) => {
-                    troubles.push(Trouble { tenant: name, failure: Box::new(failure) });
-                }
+    while let Some(next) = each.next().await {
+        let (tenant, result) = next?;
+        let name = tenant.name.clone();
+        match result {
+            Ok((changes, arn)) => {
+                let steps = changes.iter().map(|it: &Change| one::step(&name, it));
+                look.plan.steps.extend(steps);
+                look.secrets.push((name, arn));
+            }
+            Err(failure) => {
+                troubles.push(Trouble { tenant: name, failure: Box::new(failure) });
             }
         }
     }
+    let all = task.desired.tenants.len();
     if troubles.is_empty() { Ok(()) } else { Err(Failure::Tenants { troubles, all, done: false }) }
 }

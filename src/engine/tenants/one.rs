@@ -5,9 +5,10 @@
 //! are one transaction, a database that is begun carries a mark, and it takes no
 //! connections before it is closed to all others.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
+use tokio::sync::SemaphorePermit;
 
 use super::see::{self, Kept, Seen, Tried};
 use super::{Work, inside, secrets};
@@ -21,6 +22,9 @@ use crate::observed::tenant::{Found, HeldKind, LoginState, SecretState, is_same}
 use crate::plan::Step;
 use crate::plan::tenants::{self as plan, Change, Sight, TenantError};
 use crate::postgres::{Row, Session, SqlError, scram};
+
+/// What a tenant takes at least.
+const LEAST: Duration = Duration::from_secs(2);
 
 /// What came of one tenant.
 #[derive(Debug, Default)]
@@ -47,6 +51,11 @@ pub(super) async fn provision(
     found: &Found,
     mut careful: bool,
 ) -> Result<Told, Failure> {
+    let mut turn = Some(work.turn().await);
+    // One that cannot end any more is better not begun.
+    if work.task.budget.left() < LEAST {
+        return Err(Failure::Deadline("waiting for its turn".into()));
+    }
     let mut told = Told::default();
     let mut seen = see::see(work, tenant, found, careful).await?;
     let mut outer = plan::outer(tenant, &sight(work, found, &seen))?;
@@ -65,7 +74,8 @@ pub(super) async fn provision(
     roles(work, tenant, &outer, &seen, &mut told).await?;
     let is_new = match &tenant.place {
         Place::Database(name) => {
-            of_database(work, tenant, name, (found, seen.mark), &outer, &mut told).await?
+            of_database(work, tenant, name, (found, seen.mark), &outer, &mut turn, &mut told)
+                .await?
         }
         Place::Schema(_) => false,
     };
@@ -227,12 +237,13 @@ fn new_database(outer: &[Change]) -> Option<&Identifier> {
 }
 
 /// The database and its attributes; whether it is new.
-async fn of_database(
-    work: &Work<'_>,
+async fn of_database<'w>(
+    work: &'w Work<'_>,
     tenant: &Tenant,
     name: &Identifier,
     (found, mark): (&Found, i32),
     outer: &[Change],
+    turn: &mut Option<SemaphorePermit<'w>>,
     told: &mut Told,
 ) -> Result<bool, Failure> {
     let started = Instant::now();
@@ -242,12 +253,17 @@ async fn of_database(
     if let Some(change) = outer.iter().find(is_new) {
         let what = change.to_string();
         if matches!(change, Change::CreateDatabase { .. }) {
+            // The server copies for a while, and another tenant has its turn.
+            *turn = None;
+            let making = work.making().await;
             let session = work.master.session().await?;
             // It takes no guard along. A Delete that this one does not see ends this very session.
             run(&session, &what, &format!("{}COMMIT", begin(work))).await?;
             let sql = database::create(tenant, name, mark);
             run(&session, &what, &sql).await?;
             work.master.give_back(session);
+            drop(making);
+            *turn = Some(work.turn().await);
         }
         let master = &work.cluster.master;
         let sql = format!(
