@@ -11,6 +11,7 @@
 
 pub mod extensions;
 pub mod history;
+pub mod leaving;
 pub mod tenants;
 
 use std::collections::BTreeMap;

@@ -55,6 +55,7 @@
 //! |---|---|
 //! | [`engine`] | the road itself: open, lock, look, plan, apply, write down |
 //! | [`handler`] | one event in, exactly one answer out |
+//! | [`rotation`] | Secrets Manager's four steps: a fresh password, set, tested, current |
 //! | [`commands`] | the same for people |
 //! | [`world`] | the outside, once per process |
 //!
@@ -101,6 +102,7 @@ pub mod postgres;
 pub mod redact;
 pub mod request;
 pub mod response;
+pub mod rotation;
 pub mod secrets;
 pub mod source;
 pub mod sql;

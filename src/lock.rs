@@ -11,7 +11,7 @@ use crate::ident::Identifier;
 use crate::ledger;
 use crate::postgres::{Session, SqlError};
 use crate::request::hex;
-use crate::sql::literal;
+use crate::sql::{literal, text_array};
 
 /// The key of the usual ledger's lock: "execsql1" in ASCII.
 const KEY: i64 = 0x6578_6563_7371_6c31;
@@ -65,8 +65,11 @@ pub fn application_name(stack_id: &str, logical_id: &str, request_id: &str) -> S
     format!("{}{}", resource_prefix(stack_id, logical_id), short_hash(&[request_id]))
 }
 
+/// What all names begin with.
+const PREFIX: &str = "execute-sql/";
+
 fn resource_prefix(stack_id: &str, logical_id: &str) -> String {
-    format!("execute-sql/{}/", short_hash(&[stack_id, logical_id]))
+    format!("{PREFIX}{}/", short_hash(&[stack_id, logical_id]))
 }
 
 fn short_hash(parts: &[&str]) -> String {
@@ -74,15 +77,38 @@ fn short_hash(parts: &[&str]) -> String {
     hex(&Sha256::digest(text))[..16].to_owned()
 }
 
-/// Ends the sessions of a resource's other requests; gives how many there were.
+/// Where sessions of a resource are looked for, beside the database at hand.
+#[derive(Debug, Clone, Copy)]
+pub enum Reach<'a> {
+    /// Nowhere else but on these databases: the names of calls by hand are no one's own.
+    Databases(&'a [String]),
+    /// On all databases: no two stacks have an id in common.
+    Cluster,
+}
+
+/// Sessions that were ended, and may take a moment to be gone.
+#[derive(Debug, Clone, Default)]
+pub struct Ended {
+    /// Their process ids.
+    pub pids: Vec<String>,
+    /// Whether one of them was of our own role. Any other role may call its sessions what it likes.
+    pub ours: bool,
+}
+
+/// Ends the sessions of a resource's other requests, as far as we may.
 pub async fn end_others(
     session: &Session,
     stack_id: &str,
     logical_id: &str,
     request_id: &str,
-) -> Result<u32, SqlError> {
-    let ended = "count(*) FILTER (WHERE pg_terminate_backend(pid))";
-    count(session, ended, &others(stack_id, logical_id, request_id)).await
+    reach: Reach<'_>,
+) -> Result<Ended, SqlError> {
+    let which = format!(
+        "starts_with(application_name, {}) AND application_name <> {}",
+        literal(&resource_prefix(stack_id, logical_id)),
+        literal(&application_name(stack_id, logical_id, request_id)),
+    );
+    end(session, &which, reach).await
 }
 
 /// Ends the sessions that an earlier delivery of this very request left; gives how many there were.
@@ -94,37 +120,52 @@ pub async fn end_predecessors(
     stack_id: &str,
     logical_id: &str,
     request_id: &str,
-) -> Result<u32, SqlError> {
-    let ended = "count(*) FILTER (WHERE pg_terminate_backend(pid))";
+    reach: Reach<'_>,
+) -> Result<usize, SqlError> {
     let ours = literal(&application_name(stack_id, logical_id, request_id));
-    count(session, ended, &format!("{NOT_THIS} AND application_name = {ours}")).await
+    let ended = end(session, &format!("application_name = {ours}"), reach).await?;
+    Ok(ended.pids.len())
 }
 
-/// How many such sessions there still are.
-pub async fn count_others(
-    session: &Session,
-    stack_id: &str,
-    logical_id: &str,
-    request_id: &str,
-) -> Result<u32, SqlError> {
-    count(session, "count(*)", &others(stack_id, logical_id, request_id)).await
-}
-
-async fn count(session: &Session, what: &str, from: &str) -> Result<u32, SqlError> {
-    let count = session.value(&format!("SELECT {what} {from}")).await?;
+/// How many of the sessions that were ended are still there.
+pub async fn remaining(session: &Session, ended: &Ended) -> Result<u32, SqlError> {
+    let pids = ended.pids.join(",");
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE pid IN ({pids}) \
+         AND starts_with(application_name, {})",
+        literal(PREFIX)
+    );
+    let count = session.value(&sql).await?;
     Ok(count.and_then(|it| it.parse().ok()).unwrap_or_default())
 }
 
-/// The sessions on this database but for the one that asks.
-const NOT_THIS: &str = "FROM pg_stat_activity WHERE datname = current_database() \
-                        AND pid <> pg_backend_pid()";
-
-fn others(stack_id: &str, logical_id: &str, request_id: &str) -> String {
-    format!(
-        "{NOT_THIS} AND starts_with(application_name, {}) AND application_name <> {}",
-        literal(&resource_prefix(stack_id, logical_id)),
-        literal(&application_name(stack_id, logical_id, request_id)),
-    )
+async fn end(session: &Session, which: &str, reach: Reach<'_>) -> Result<Ended, SqlError> {
+    let place = match reach {
+        Reach::Cluster => String::new(),
+        Reach::Databases(more) => format!(
+            "AND (a.datname = current_database() OR a.datname = ANY ({})) ",
+            text_array(more.iter().map(String::as_str))
+        ),
+    };
+    // What may not be ended is not counted either; a superuser's session may not be by anybody else.
+    let rows = session
+        .run(&format!(
+            "SELECT a.pid, a.usename = current_user, pg_terminate_backend(a.pid) \
+             FROM pg_stat_activity a \
+             JOIN pg_roles r ON r.oid = a.usesysid \
+             WHERE a.pid <> pg_backend_pid() {place}AND {which} \
+             AND (NOT r.rolsuper OR current_setting('is_superuser') = 'on') \
+             AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))"
+        ))
+        .await?;
+    let mut ended = Ended::default();
+    for row in rows {
+        if let [Some(pid), ours, _] = row.as_slice() {
+            ended.pids.push(pid.clone());
+            ended.ours |= ours.as_deref() == Some("t");
+        }
+    }
+    Ok(ended)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Types only; `inspect` fills them. What the server offers comes as JSON; the
 //! rest can be read from JSON too, which is how tests write it down.
 
+pub mod leaving;
 pub mod tenant;
 
 use std::collections::BTreeMap;

@@ -73,7 +73,7 @@ const MAX_PLAN: usize = 500;
 const MAX_NAME: usize = 80;
 const MAX_CHANGESET: usize = 200;
 /// For all ARNs of tenants' secrets together, with their keys.
-const MAX_SECRETS: usize = 900;
+const MAX_SECRETS: usize = 850;
 
 /// Everything that `Data` is made of.
 #[derive(Debug)]
@@ -96,6 +96,22 @@ pub struct Facts<'a> {
     pub secrets: &'a [(String, String)],
     /// From the request to the answer, in milliseconds.
     pub duration_ms: u128,
+}
+
+/// Leaves out ARNs of tenants' secrets until `data` takes at most `room` bytes as JSON.
+pub fn without_secrets(data: &mut BTreeMap<String, String>, room: usize) {
+    let size = |data: &BTreeMap<String, String>| {
+        serde_json::to_string(data).expect("strings always serialize").len()
+    };
+    let is_arn = |key: &str| key.starts_with("Tenant.") && key.ends_with(".SecretArn");
+    while size(data) > room {
+        let Some(last) = data.keys().rev().find(|it| is_arn(it)).cloned() else { return };
+        data.remove(&last);
+        if let Some(omitted) = data.get_mut("TenantsOmitted") {
+            let count = omitted.parse::<usize>().unwrap_or_default();
+            *omitted = count.saturating_add(1).to_string();
+        }
+    }
 }
 
 /// The keys about tenants: a count, the ARNs that there is room for, and how many there is not.

@@ -24,10 +24,11 @@ use serde_json::{Value, json};
 use stage::extensions;
 use support::cluster::Run;
 use support::processes::{self, unique};
-use support::{Database, Server, wait_until};
+use support::{Client, Database, Server, wait_until};
 use tokio::runtime::{Builder, Runtime};
 
 const QUICKSTART: &str = include_str!("../cfn/quickstart.yaml");
+const TENANTS: &str = include_str!("../cfn/tenants.yaml");
 const BUCKET: &str = "code";
 const KEY: &str = "bootstrap.zip";
 const POSTGIS: &str = "3.3.2";
@@ -50,9 +51,12 @@ struct Deployed<'a> {
 
 impl World {
     fn new() -> World {
+        Self::on(Server::shared())
+    }
+
+    fn on(server: &Server) -> World {
         let program = ministack()
             .unwrap_or_else(|why| panic!("this test needs {why}; .ci/setup installs it"));
-        let server = Server::shared();
         let database = server.database();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let (guard, aws) = runtime.block_on(async {
@@ -63,16 +67,33 @@ impl World {
             (guard, aws)
         });
         let mut world = World { database, secret: String::new(), aws, guard: Some(guard), runtime };
-        world.secret = world.secret_of(&world.database);
+        world.secret = world.secret_of(server, &world.database);
         world
     }
 
-    fn secret_of(&self, database: &Database) -> String {
-        let text = Server::shared().secret_json(database).to_string();
+    fn secret_of(&self, server: &Server, database: &Database) -> String {
+        let text = server.secret_json(database).to_string();
         self.runtime.block_on(self.aws.create_secret(&database.name, &text)).unwrap()
     }
 
-    /// The parameters of `cfn/quickstart.yaml`.
+    /// The text in a secret.
+    fn login(&self, secret: &str) -> Value {
+        let input = json!({ "SecretId": secret, "VersionStage": "AWSCURRENT" });
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = http
+            .post(&self.aws.url)
+            .header("x-amz-target", "secretsmanager.GetSecretValue")
+            .header("content-type", "application/x-amz-json-1.1")
+            .body(input.to_string());
+        let answer = self
+            .runtime
+            .block_on(async { request.send().await?.error_for_status()?.text().await })
+            .unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        serde_json::from_str(answer["SecretString"].as_str().unwrap()).unwrap()
+    }
+
+    /// The parameters that both templates need, and more.
     fn quickstart<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         let all = [
             ("CodeBucket", BUCKET),
@@ -145,8 +166,13 @@ impl Deployed<'_> {
     /// The last event in which the resource got this status.
     #[track_caller]
     fn event(&self, status: &str) -> &Event {
+        self.event_of("Plugins", status)
+    }
+
+    #[track_caller]
+    fn event_of(&self, resource: &str, status: &str) -> &Event {
         let found =
-            self.stack.events.iter().rfind(|it| it.resource == "Plugins" && it.status == status);
+            self.stack.events.iter().rfind(|it| it.resource == resource && it.status == status);
         found.unwrap_or_else(|| panic!("no {status} among {:#?}", self.stack.events))
     }
 
@@ -189,6 +215,43 @@ fn a_stack_is_created_updated_and_deleted() {
 }
 
 #[test]
+fn a_stack_with_tenants_is_created_updated_and_deleted() {
+    // Tenants close the databases of their whole server. MiniStack's RotateSecret calls nobody and
+    // makes an empty version current, so nothing rotates here.
+    let server = Server::rds_like(15);
+    let world = World::on(&server);
+    let mut stack = world.create(TENANTS, &world.quickstart(&[("Rotation", "none")]));
+    stack.ends("CREATE_COMPLETE");
+    let created = stack.event_of("Databases", "CREATE_COMPLETE").physical_id.clone();
+    assert_eq!(stack.output("Tenants"), "2");
+    let session = |secret: &str| {
+        let login = world.login(secret);
+        let text = |key: &str| login[key].as_str().unwrap().to_owned();
+        let config = server.config(&text("username"), &text("password"), &text("dbname"));
+        let client = Client::connect(&config);
+        let sql = "SELECT current_user::text || ' in ' || current_database()";
+        (client.value(sql), text("username"))
+    };
+    let (acme, globex) = (stack.output("AcmeSecret"), stack.output("GlobexSecret"));
+    assert!(acme.contains(":secret:/execute-sql/prod/db/acme-"), "{acme}");
+    assert_eq!(session(&acme).0, "acme_user in acme");
+    assert_eq!(session(&globex).0, "globex_user in globex");
+    assert_eq!(session("/execute-sql/prod/db/globex/globex_report").1, "globex_report");
+
+    let fewer = [("Rotation", "none"), ("ConnectionLimit", "20")];
+    stack.update(TENANTS, &world.quickstart(&fewer));
+    stack.ends("UPDATE_COMPLETE");
+    assert_eq!(stack.event_of("Databases", "UPDATE_COMPLETE").physical_id, created);
+    let plan = stack.output("Plan");
+    assert!(plan.contains("connection limit 50 -> 20"), "{plan}");
+    assert_eq!(stack.output("AcmeSecret"), acme);
+
+    stack.delete();
+    stack.ends("DELETE_COMPLETE");
+    assert_eq!(session(&acme).0, "acme_user in acme", "`OnRemove` is `Retain`");
+}
+
+#[test]
 fn a_replacement_cleans_up_what_the_old_target_had() {
     let world = World::new();
     let other = Server::shared().database();
@@ -199,7 +262,7 @@ fn a_replacement_cleans_up_what_the_old_target_had() {
     stack.ends("CREATE_COMPLETE");
     let created = stack.event("CREATE_COMPLETE").physical_id.clone();
     let there = json!({
-        "Extensions": ["hstore"], "OnDelete": "Drop", "DBSecret": world.secret_of(&other),
+        "Extensions": ["hstore"], "OnDelete": "Drop", "DBSecret": world.secret_of(Server::shared(), &other),
     });
     stack.update(&world.template(there), &[]);
     stack.ends("UPDATE_COMPLETE");

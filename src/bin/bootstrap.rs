@@ -1,7 +1,7 @@
 //! The Lambda: picks the role by `_HANDLER` and serves events until Lambda ends it.
 
 use execute_sql::handler::{self, Call, Thrown};
-use execute_sql::{telemetry, trust, world};
+use execute_sql::{rotation, telemetry, trust, world};
 use lambda_runtime::tower::service_fn;
 use lambda_runtime::tower::util::MapRequestLayer;
 use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime};
@@ -10,16 +10,17 @@ fn main() -> anyhow::Result<()> {
     trust::prepare();
     telemetry::for_lambda();
     let role = std::env::var("_HANDLER").unwrap_or_default();
-    if ["rotation", "webhook", "ticket"].contains(&role.as_str()) {
+    if ["webhook", "ticket"].contains(&role.as_str()) {
         anyhow::bail!("the handler `{role}` is not supported yet; set it to `custom-resource`");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve()).map_err(|error| anyhow::anyhow!(error))
+    runtime.block_on(serve(role == "rotation")).map_err(|error| anyhow::anyhow!(error))
 }
 
-async fn serve() -> Result<(), lambda_runtime::Error> {
+async fn serve(rotates: bool) -> Result<(), lambda_runtime::Error> {
     let (world, https) = world::prepared()?;
-    let (world, https) = (&world, &*https);
+    let settings = rotation::Settings::of_function();
+    let (world, https, settings) = (&world, &*https, &settings);
     let handler = service_fn(move |event: LambdaEvent<String>| async move {
         let context = event.context;
         let call = Call {
@@ -31,7 +32,12 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
         };
         // Boxed, as is each long part of the road: one future type of all of it is more than
         // the compiler optimises in a release.
-        Box::pin(handler::handle(world, https, &call)).await.map_err(diagnostic)
+        let answer = if rotates {
+            Box::pin(rotation::handle(world, settings, &call)).await
+        } else {
+            Box::pin(handler::handle(world, https, &call)).await
+        };
+        answer.map_err(diagnostic)
     });
     Runtime::new(handler).layer(MapRequestLayer::new(as_text)).run().await
 }

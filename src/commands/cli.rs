@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Bring a PostgreSQL database to what a template says: extensions, statements, ledger.
+/// Bring a PostgreSQL server to what a template says: extensions, changelogs, statements, tenants.
 #[derive(Debug, Parser)]
 #[command(name = "execute-sql", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -19,6 +19,8 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes: 0 done or the same, 1 failed, 2 verify found a difference, 64 wrong arguments.
 The server is taken from --database-url, else from PGHOST and its like, else from DBSecret.
+Tenants: region and credentials for their secrets are taken as by every AWS program (AWS_REGION and
+its like), and the server's host goes into the secrets: name it as applications do.
 Log: set EXECUTE_SQL_LOG to error, warn, info or debug.";
 
 /// How to print.
@@ -33,17 +35,18 @@ pub enum Format {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Print what apply would do; write nothing
+    /// Print what apply would do, tenants' databases, roles and secrets included; write nothing
     Plan {
         /// What is wanted, and where
         #[command(flatten)]
         source: Source,
-        /// Also try pending changesets out in one transaction that is rolled back: shows errors, locks,
-        /// rewritten tables, rows and times; holds those locks until it ends
+        /// Also try pending changesets of the target database (not of tenants) out in one transaction
+        /// that is rolled back: shows errors, locks, rewritten tables, rows and times; holds those locks
+        /// until it ends
         #[arg(long)]
         rehearse: bool,
     },
-    /// Bring the database to what is wanted
+    /// Bring the database and the tenants to what is wanted
     Apply {
         /// What is wanted, and where
         #[command(flatten)]

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::apply::record_failure;
-use super::{Look, Task, Tries, World, is_stale, lock_and_observe, login, replayed};
+use super::{Look, Task, Tries, World, is_stale, lock_and_observe, login, replayed, tenants};
 use crate::apply::{self, ApplyError};
 use crate::failure::Failure;
 use crate::inspect;
@@ -31,6 +31,9 @@ pub async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
         }
     }
 }
+
+/// How often sessions of other roles are ended before they are left to themselves.
+const ROUNDS: u32 = 20;
 
 const NO_DATABASE: &str = "3D000";
 const NO_PRIVILEGE: &str = "42501";
@@ -93,7 +96,7 @@ async fn once(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
             return Ok(nothing_here(task, observed));
         }
     }
-    let removed = remove(&session, task, observed).await;
+    let removed = Box::pin(remove(world, &session, task, observed)).await;
     if let Err(failure) = &removed {
         record_failure(&session, &entry, failure).await;
     }
@@ -114,14 +117,29 @@ async fn stop_others(session: &Session, task: &Task<'_>, has_ledger: bool) -> Re
     }
     let (stack, logical) = (&task.ids.stack_id, &task.ids.logical_resource_id);
     let request = &task.ids.request_id;
-    let ended = lock::end_others(session, stack, logical, request).await.map_err(failed)?;
-    if ended > 0 {
-        tracing::info!(sessions = ended, "ended what still ran for this resource");
-    }
+    let databases = match has_ledger {
+        true => tenants::leaving::databases(session, &task.entry(RequestType::Delete)).await?,
+        false => Vec::new(),
+    };
+    let reach = task.reach(&databases);
     task.budget.doing("waiting for the sessions of an earlier request to end");
-    while lock::count_others(session, stack, logical, request).await.map_err(failed)? > 0 {
-        if !task.budget.pause(Duration::from_millis(50)).await {
-            return Err(Failure::Deadline(task.budget.done_last()));
+    // One that lives comes back until it meets the tombstone. A tenant may call its own sessions as
+    // ours are called; those are ended too, but not waited for without end.
+    for round in 0.. {
+        let ended = lock::end_others(session, stack, logical, request, reach).await;
+        let ended = ended.map_err(failed)?;
+        if ended.pids.is_empty() {
+            break;
+        }
+        tracing::info!(sessions = ended.pids.len(), "ended what still ran for this resource");
+        while lock::remaining(session, &ended).await.map_err(failed)? > 0 {
+            if !task.budget.pause(Duration::from_millis(50)).await {
+                return Err(Failure::Deadline(task.budget.done_last()));
+            }
+        }
+        if !ended.ours && round >= ROUNDS {
+            tracing::warn!("some sessions come back again and again; they are not waited for");
+            break;
         }
     }
     Ok(())
@@ -132,6 +150,7 @@ fn look_of(observed: Observed, removal: Removal) -> Look {
 }
 
 async fn remove(
+    world: &World,
     session: &Session,
     task: &Task<'_>,
     observed: Observed,
@@ -143,13 +162,24 @@ async fn remove(
     // A Delete has no predecessor that could take it away but an older Delete, which it outlives.
     let since = observed.server.now;
     session.run(&entry.running()).await.map_err(Failure::Ledger)?;
+    // A database is dropped outside of any transaction, so tenants go by themselves, and first: what
+    // they have may need what the resource has, and the statements for the end run only once.
+    let gone = match &observed.ledger {
+        Some(ledger) if ledger.has_tenants == Some(true) => {
+            let about = (&removal.scope, ledger);
+            tenants::leaving::end(world, task, session, (&entry, since), about).await?
+        }
+        _ => tenants::Done::default(),
+    };
+    let gone = gone.all();
     apply::begin(session, &entry).await?;
     let mut applied = apply::run(session, &entry, &removal.plan.steps, since, task.budget).await?;
     removal.left.extend(applied.left.iter().cloned());
     let undone = removal.plan.steps.len();
     let after = inspect::installed(session, "").await;
     applied.after = after.map_err(|source| ApplyError::outside(undone, source))?;
-    let reason = reason(&removal, &applied.left);
+    let reason = reason(&gone, &removal, &applied.left);
+    removal.plan.steps.splice(..0, gone.steps);
     let changed = !removal.plan.steps.is_empty();
     let only = match &removal.scope {
         Scope::Whole | Scope::Named => None,
@@ -171,12 +201,15 @@ async fn remove(
     Ok(outcome)
 }
 
-fn reason(removal: &Removal, not_dropped: &[ownership::Left]) -> String {
+fn reason(gone: &tenants::All, removal: &Removal, not_dropped: &[ownership::Left]) -> String {
     let stayed = |step: &crate::plan::Step| {
         not_dropped.iter().any(|left| step.to_string().ends_with(&format!(" {}", left.name)))
     };
     let done = removal.plan.steps.iter().filter(|step| !stayed(step)).map(ToString::to_string);
     let left = removal.left.iter().map(|it| format!("left {it}"));
-    let all: Vec<_> = done.chain(left).collect();
+    let of_tenants = gone.steps.iter().map(ToString::to_string);
+    let more = (gone.more > 0).then(|| format!("{} more changes of tenants", gone.more));
+    let left = gone.notes.iter().cloned().chain(left);
+    let all: Vec<_> = of_tenants.chain(more).chain(done).chain(left).collect();
     if all.is_empty() { "this resource had nothing here".to_owned() } else { all.join("; ") }
 }

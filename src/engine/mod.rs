@@ -24,6 +24,7 @@ use crate::desired::{Desired, Mode};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::inspect::{self, Question};
+use crate::invocation::NO_STACK;
 use crate::ledger::{Entry, Labels};
 use crate::lock;
 use crate::observed::{Ledger, Observed, Status};
@@ -149,6 +150,17 @@ impl Task<'_> {
     fn has_tenants(&self, ledger: Option<&Ledger>) -> bool {
         let had = ledger.is_some_and(|it| it.has_tenants == Some(true));
         had || !self.desired.tenants.is_empty()
+    }
+
+    /// Where sessions of this resource may be, beside the target database and `more`.
+    ///
+    /// A task with a login of its own works beside others of the same request.
+    fn reach<'r>(&self, more: &'r [String]) -> lock::Reach<'r> {
+        if self.ids.stack_id == NO_STACK || self.login.is_some() {
+            lock::Reach::Databases(more)
+        } else {
+            lock::Reach::Cluster
+        }
     }
 
     fn options(&self, read_only: bool) -> SessionOptions {
@@ -338,7 +350,8 @@ async fn lock_and_observe(
             }
             if breaks_in.take_if(|at| Instant::now() >= *at).is_some() {
                 let Ids { stack_id, logical_resource_id: id, request_id, .. } = task.ids;
-                let ended = lock::end_predecessors(session, stack_id, id, request_id).await;
+                let reach = task.reach(&[]);
+                let ended = lock::end_predecessors(session, stack_id, id, request_id, reach).await;
                 if ended.map_err(inspect::InspectError::from)? > 0 {
                     tracing::warn!("ended the session of an earlier delivery of this request");
                 }

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::InspectError;
+use crate::desired::tenant::CLONE;
 use crate::observed::tenant::{
     Cluster, Database, Found, Held, HeldKind, Inside, Lacking, Open, Role, Schema,
 };
@@ -50,10 +51,17 @@ fn settings(config: &str) -> String {
 const MORE_THAN_ADMIN: &str = "(coalesce((to_jsonb(m)->>'inherit_option')::bool, true) \
      OR coalesce((to_jsonb(m)->>'set_option')::bool, true))";
 
+/// Whether a role is a tenant's, by its comment.
+fn is_tenants(role: &str) -> String {
+    format!(
+        "coalesce(starts_with(shobj_description({role}.oid, 'pg_authid'), 'execute-sql tenant '), false)"
+    )
+}
+
 /// The server, as far as it is the same for all tenants. `comment` is how marks of ours begin.
 pub async fn cluster(session: &Session) -> Result<Cluster, InspectError> {
-    let by_public = "EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a \
-         WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT')";
+    let by_public = "FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a \
+         WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT'";
     let by_more = "EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a \
          WHERE a.grantee <> 0 AND a.privilege_type = 'CONNECT' AND pg_has_role(r.oid, a.grantee, 'USAGE'))";
     let sql = format!(
@@ -66,10 +74,14 @@ pub async fn cluster(session: &Session) -> Result<Cluster, InspectError> {
            - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'));\n\
          SELECT 'open', json_build_object('name', d.datname, 'owner', pg_get_userbyid(d.datdba), \
          'ours', pg_has_role(d.datdba, 'USAGE'), \
+         'by', (SELECT json_agg(DISTINCT pg_get_userbyid(a.grantor)) {by_public} AND a.grantor <> d.datdba), \
          'relying', (SELECT json_agg(r.rolname ORDER BY r.rolname) FROM pg_roles r WHERE r.rolcanlogin \
            AND NOT r.rolsuper AND NOT pg_has_role(r.oid, d.datdba, 'USAGE') AND NOT {by_more} \
-           AND NOT coalesce(starts_with(shobj_description(r.oid, 'pg_authid'), 'execute-sql tenant '), false))) \
-         FROM pg_database d WHERE d.datallowconn AND {by_public} ORDER BY d.datname"
+           AND NOT {} AND NOT EXISTS (SELECT FROM pg_roles b WHERE r.rolname = b.rolname || '{CLONE}' \
+             AND {} AND pg_has_role(r.oid, b.oid, 'MEMBER')))) \
+         FROM pg_database d WHERE d.datallowconn AND EXISTS (SELECT {by_public}) ORDER BY d.datname",
+        is_tenants("r"),
+        is_tenants("b"),
     );
     let mut cluster = Cluster::default();
     for (tag, it) in json_rows(session.run(&sql).await?)? {
@@ -84,12 +96,19 @@ pub async fn cluster(session: &Session) -> Result<Cluster, InspectError> {
                 name: text(&it["name"])?,
                 owner: text(&it["owner"])?,
                 ours: it["ours"] == true,
+                others: texts(&it["by"]),
                 relying: texts(&it["relying"]),
             });
         }
     }
     Ok(cluster)
 }
+
+/// Roles that give to their members what no tenant has.
+const MIGHTY: &str = "ARRAY['rds_superuser', 'rdsadmin', 'rds_replication', 'rds_password', \
+     'pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files', \
+     'pg_execute_server_program', 'pg_signal_backend', 'pg_maintain', 'pg_create_subscription', \
+     'pg_read_all_stats', 'pg_monitor', 'pg_checkpoint']";
 
 /// What there is under some names, and what the ledger says of it.
 ///
@@ -110,7 +129,9 @@ pub async fn found(
          'grants', {}) FROM pg_database d WHERE d.datname = ANY ({databases});\n\
          SELECT 'role', json_build_object('name', r.rolname, 'oid', r.oid::int8, 'login', r.rolcanlogin, \
          'limit', r.rolconnlimit, 'comment', shobj_description(r.oid, 'pg_authid'), \
-         'mighty', r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls, \
+         'mighty', r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls \
+           OR EXISTS (SELECT FROM pg_roles g WHERE pg_has_role(r.oid, g.oid, 'MEMBER') AND (g.rolsuper \
+           OR g.rolcreaterole OR g.rolcreatedb OR g.rolbypassrls OR g.rolname = current_user OR g.rolname = ANY ({MIGHTY}))), \
          'of', (SELECT json_agg(DISTINCT pg_get_userbyid(m.roleid)) FROM pg_auth_members m WHERE m.member = r.oid), \
          'master', EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = r.oid \
            AND pg_get_userbyid(m.member) = current_user AND {MORE_THAN_ADMIN}), \
@@ -319,7 +340,7 @@ fn lacking(user: &str, role: &str, writes: bool) -> String {
 }
 
 /// Rows of a word and a JSON value.
-fn json_rows(rows: Vec<Row>) -> Result<Vec<(String, Value)>, InspectError> {
+pub(super) fn json_rows(rows: Vec<Row>) -> Result<Vec<(String, Value)>, InspectError> {
     let row = |row: Row| {
         let mut row = row.into_iter();
         let tag = row.next().flatten().unwrap_or_default();
@@ -334,11 +355,11 @@ fn odd(what: &str) -> InspectError {
     InspectError::Answer(what.to_owned())
 }
 
-fn text(it: &Value) -> Result<String, InspectError> {
+pub(super) fn text(it: &Value) -> Result<String, InspectError> {
     it.as_str().map(str::to_owned).ok_or_else(|| odd(&format!("{it} is no text")))
 }
 
-fn number(it: &Value) -> Result<u32, InspectError> {
+pub(super) fn number(it: &Value) -> Result<u32, InspectError> {
     let number = it.as_u64().and_then(|it| u32::try_from(it).ok());
     number.ok_or_else(|| odd(&format!("{it} is no number")))
 }
@@ -348,7 +369,7 @@ fn signed(it: &Value) -> Result<i32, InspectError> {
     number.ok_or_else(|| odd(&format!("{it} is no number")))
 }
 
-fn texts(it: &Value) -> Vec<String> {
+pub(super) fn texts(it: &Value) -> Vec<String> {
     it.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 

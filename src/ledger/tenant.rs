@@ -86,6 +86,31 @@ impl Entry<'_> {
         )
     }
 
+    /// An object stays and is nobody's, while others of its tenant may still go.
+    pub fn releases_one(&self, kind: HeldKind, name: &str) -> String {
+        format!(
+            "UPDATE execute_sql.tenant SET released = true \
+             WHERE (stack_id, logical_id) = ({}, {}) AND kind = '{}' AND name = {};\n",
+            literal(self.stack_id),
+            literal(self.logical_id),
+            kind.as_str(),
+            literal(name)
+        )
+    }
+
+    /// Another tenant of the resource has an object from now on.
+    pub fn passes(&self, kind: HeldKind, name: &str, to: &str) -> String {
+        format!(
+            "UPDATE execute_sql.tenant SET tenant = {} \
+             WHERE (stack_id, logical_id) = ({}, {}) AND kind = '{}' AND name = {};\n",
+            literal(to),
+            literal(self.stack_id),
+            literal(self.logical_id),
+            kind.as_str(),
+            literal(name)
+        )
+    }
+
     /// An object is gone.
     pub fn forgets(&self, kind: HeldKind, name: &str) -> String {
         format!(

@@ -31,6 +31,8 @@ pub struct Open {
     pub owner: String,
     /// Whether we have the owner's rights.
     pub ours: bool,
+    /// Who else than the owner let PUBLIC in: what one role granted no other takes back.
+    pub others: Vec<String>,
     /// Login roles that get in by nothing else; tenants' are not among them.
     pub relying: Vec<String>,
 }
@@ -92,7 +94,8 @@ pub struct Role {
     pub login: bool,
     /// `rolconnlimit`.
     pub limit: i32,
-    /// Whether it has an attribute that no tenant has: superuser, CREATEDB, CREATEROLE, REPLICATION, BYPASSRLS.
+    /// Whether it has an attribute that no tenant has: superuser, CREATEDB, CREATEROLE, REPLICATION,
+    /// BYPASSRLS; or is a member of a role that has, or of one that reaches beyond a database.
     pub mighty: bool,
     /// The roles that it is a member of.
     pub member_of: Vec<String>,

@@ -321,12 +321,13 @@ mod tests {
         })), @"
         unknown property `Extentions`; did you mean `Extensions`?
         `MasterPassword`: a password never travels in properties; put it into a secret and name that in `DBSecret`
-        property `Tenants` is not supported yet
         `Connection.Host` takes a host name alone, without scheme, user or port
         `Connection.Port` is `x`; it takes a whole number from 1 to 65535
         unknown key in `Connection`: `Prot`; did you mean `Port`?
         `DBSecret` is missing; name the secret with the database's login (or set `Connection.Auth` to `iam` or `none`)
         `Mode` is `Dry`; it takes `Apply` or `Plan` or `Verify`
+        `Tenants[0].Name` is `a`: it is 1 long; it takes 2 to 50 lower-case letters, digits and `_`, and a letter first
+        `TenantConnections` is `33`; it takes a whole number from 1 to 32
         `OnCreate`, statement 1: it holds a password in clear text; keep the password in a secret, or send a SCRAM verifier, which reveals none
         unknown key in `OnDelete`: `Police`; did you mean `Policy`?
         ");

@@ -12,6 +12,9 @@ use crate::support::{
 
 pub const LOGICAL_ID: &str = "Plugins";
 
+/// The examples, and the changelogs that they name.
+pub const FOLDER_OF_EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+
 pub struct Stage {
     pub database: Database,
     pub secrets: Secrets,

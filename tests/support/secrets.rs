@@ -23,7 +23,7 @@ use fault::{Effect, error};
 pub use fault::{Failure, Fault};
 pub use rotation::Rotation;
 use state::State;
-pub use state::{Secret, Text, Version};
+pub use state::{RotationRules, Secret, Text, Version};
 
 const ARN_PREFIX: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:";
 /// The six characters at the end of the ARN of each secret that a test put here by hand.

@@ -7,6 +7,7 @@
 
 pub mod database;
 pub mod inside;
+pub mod leaving;
 pub mod role;
 pub mod secret;
 

@@ -43,7 +43,11 @@ pub(in super::super) struct All {
 impl Done {
     /// Something that was done before the first tenant.
     pub(super) fn step(&mut self, step: Step) {
-        self.first.push(step);
+        if self.first.len() < KEPT {
+            self.first.push(step);
+        } else {
+            self.more += 1;
+        }
     }
 
     /// Something to say before the first tenant.

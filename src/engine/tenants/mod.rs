@@ -9,20 +9,21 @@
 mod changelog;
 mod done;
 mod inside;
+pub(super) mod leaving;
 mod master;
 mod one;
 mod secrets;
 mod see;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
-use self::done::Done;
+pub(super) use self::done::{All, Done};
 use self::master::Master;
 use self::one::Told;
 use super::{Look, Task, Tries, World};
@@ -57,6 +58,8 @@ pub(super) struct Work<'a> {
     master: Master<'a>,
     shelf: changelog::Shelf,
     offered: OnceCell<Offered>,
+    /// ARNs of secrets that were made and are not in the ledger yet.
+    unwritten: Mutex<BTreeSet<String>>,
     with_events: bool,
     /// So many tenants are worked on at once; of as many others the database is being made.
     at_once: usize,
@@ -92,11 +95,16 @@ impl<'a> Work<'a> {
             master,
             shelf: changelog::Shelf::default(),
             offered: OnceCell::new(),
+            unwritten: Mutex::default(),
             with_events: true,
             at_once,
             turns: Semaphore::new(at_once),
             making: Semaphore::new(at_once),
         })
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What each secret of a tenant is to say.
@@ -171,6 +179,8 @@ fn names<'t>(batch: &'t [Tenant], target: &'t str) -> inspect::tenants::Names<'t
             Place::Schema(name) => {
                 names.schemas.push(name.as_str());
                 names.databases.push(target);
+                // A role of the same name would have the schema in its search path.
+                names.roles.push(name.to_string());
             }
         }
         for (login, ..) in tenant.logins() {
@@ -220,6 +230,9 @@ pub(super) async fn run(
     if all > 0 {
         close(&work, main, &mut done).await?;
     }
+    let mut leaving = Vec::new();
+    let leavers = leaving::settle(&work, main, &mut done, &mut leaving).await?;
+    let (mut ended, all) = (leavers, leavers + all);
     let ours = work.ours();
     let work = &work;
     let each = with_found(work, main, Some(&ours)).map(|next| async move {
@@ -230,7 +243,7 @@ pub(super) async fn run(
         Ok::<_, Failure>((at, tenant, Box::pin(again(work, tenant, first)).await))
     });
     let mut each = pin!(each.buffer_unordered(2 * work.at_once));
-    let (mut troubles, mut ended, mut unread) = (Vec::new(), 0, None);
+    let (mut troubles, mut unread) = (Vec::new(), None);
     while let Some(next) = each.next().await {
         match next {
             Ok((at, tenant, Ok(told))) => done.take(at, tenant, told),
@@ -251,11 +264,14 @@ pub(super) async fn run(
     if let Some(failure) = unread {
         return Err(failure);
     }
-    if troubles.is_empty() {
+    if troubles.is_empty() && leaving.is_empty() {
         return Ok(done);
     }
     troubles.sort_by_key(|it| it.0);
-    let troubles = troubles.into_iter().map(|it| it.1).collect();
+    let troubles: Vec<_> = leaving.into_iter().chain(troubles.into_iter().map(|it| it.1)).collect();
+    if troubles.iter().any(|it| matches!(*it.failure, Failure::Gone(_))) {
+        secrets::take_back(work).await;
+    }
     Err(Failure::Tenants { troubles, all, done: true })
 }
 
@@ -294,7 +310,7 @@ async fn fresh(work: &Work<'_>, tenant: &Tenant) -> Result<Told, Failure> {
 
 /// Databases that let every role in are closed, as far as they are ours.
 async fn close(work: &Work<'_>, main: &Session, done: &mut Done) -> Result<(), Failure> {
-    let (steps, notes) = plan::cluster::cluster(&work.cluster, &own_databases(work));
+    let (steps, notes) = plan::cluster::cluster(&work.cluster, &work.task.desired.tenants);
     for note in notes {
         tracing::warn!("{note}");
         done.note(note);
@@ -335,14 +351,6 @@ async fn close(work: &Work<'_>, main: &Session, done: &mut Done) -> Result<(), F
     Ok(())
 }
 
-fn own_databases<'a>(work: &'a Work<'_>) -> Vec<&'a str> {
-    let own = |it: &'a Tenant| match &it.place {
-        Place::Database(name) => Some(name.as_str()),
-        Place::Schema(_) => None,
-    };
-    work.task.desired.tenants.iter().filter_map(own).collect()
-}
-
 /// Adds what would be done for all tenants to what was seen.
 pub(super) async fn look(
     world: &World,
@@ -355,9 +363,14 @@ pub(super) async fn look(
     let has_tenants = look.observed.ledger.as_ref().and_then(|it| it.has_tenants);
     let mut work = Work::new(world, task, main, &entry, 0.0, true).await?;
     work.with_events = with_events;
-    let (steps, notes) = plan::cluster::cluster(&work.cluster, &own_databases(&work));
+    let (steps, notes) = plan::cluster::cluster(&work.cluster, &task.desired.tenants);
     look.plan.steps.extend(steps);
     look.plan.notes.extend(notes);
+    if has_tenants == Some(true) {
+        let (steps, notes) = leaving::look(&work, main).await?;
+        look.plan.steps.extend(steps);
+        look.plan.notes.extend(notes);
+    }
     let ours = has_tenants.map(|_| work.ours());
     let work = &work;
     let each = with_found(work, main, ours.as_deref()).map(|next| async move {

@@ -18,7 +18,7 @@ use crate::desired::tenant::{Owner, Place, Tenant};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::ledger::AuditRow;
-use crate::observed::tenant::{Found, HeldKind, LoginState, SecretState};
+use crate::observed::tenant::{Found, HeldKind, LoginState, SecretState, is_same};
 use crate::plan::Step;
 use crate::plan::tenants::{self as plan, Change, Sight, TenantError};
 use crate::postgres::{Row, Session, SqlError, scram};
@@ -133,7 +133,12 @@ pub(super) fn failed(change: &str, source: SqlError) -> Failure {
 }
 
 /// The beginning of a transaction with what it must hold for.
-fn begin(work: &Work<'_>) -> String {
+pub(super) fn begin(work: &Work<'_>) -> String {
+    format!("{}{}", work.entry.begin(), guards(work))
+}
+
+/// What must hold for a transaction that has begun.
+pub(super) fn guards(work: &Work<'_>) -> String {
     let self_grant = if work.cluster.version_num >= 160_000 {
         // Or the server may make us a member of each role that we make.
         "SET LOCAL createrole_self_grant = '';\n"
@@ -141,8 +146,7 @@ fn begin(work: &Work<'_>) -> String {
         ""
     };
     format!(
-        "{}{}\n{}\n{self_grant}",
-        work.entry.begin(),
+        "{}\n{}\n{self_grant}",
         work.task.budget.set_local(),
         work.entry.assert_wanted(work.since)
     )
@@ -179,8 +183,12 @@ async fn roles(
         }
         sql += &statements;
     }
+    let asking = &work.asking;
     let made = |login: &Identifier| match seen.secrets.get(login) {
-        Some(SecretState::Here(known)) => known.made,
+        // What another resource made is none that this one may delete.
+        Some(SecretState::Here(known)) => {
+            known.made && is_same(known.owner.as_ref(), asking.stack_id, asking.logical_id)
+        }
         _ => false,
     };
     let written = outer.iter().filter_map(|it| match it {
@@ -206,13 +214,15 @@ async fn roles(
         if new_database(outer).is_some() { "SET LOCAL synchronous_commit = off;\n" } else { "" };
     let sql = format!("{}{lazy}{sql}COMMIT", begin(work));
     alone(work, &what, &sql).await?;
+    let written = |arn: &String| seen.kept.values().any(|it| it.arn == *arn);
+    work.unwritten().retain(|it| !written(it));
     told.took(&done, started);
     Ok(())
 }
 
 /// One transaction over a session on the target database, while nobody else writes what the
 /// cluster shares.
-async fn alone(work: &Work<'_>, what: &str, sql: &str) -> Result<Vec<Row>, Failure> {
+pub(super) async fn alone(work: &Work<'_>, what: &str, sql: &str) -> Result<Vec<Row>, Failure> {
     let session = work.master.session().await?;
     let rows = work.master.alone(run(&session, what, sql)).await?;
     work.master.give_back(session);
@@ -247,6 +257,8 @@ async fn of_database<'w>(
             *turn = None;
             let making = work.making().await;
             let session = work.master.session().await?;
+            // It takes no guard along. A Delete that this one does not see ends this very session.
+            run(&session, &what, &format!("{}COMMIT", begin(work))).await?;
             let sql = database::create(tenant, name, mark);
             run(&session, &what, &sql).await?;
             work.master.give_back(session);

@@ -17,6 +17,9 @@ use crate::plan::tenants::Change;
 use crate::redact;
 use crate::secrets::{Login, NewSecret, Put, RotationRule, SecretError, password, token, with};
 
+/// The days in which a deleted secret can be restored: the most that there are.
+pub(super) const WINDOW: u8 = 30;
+
 /// Takes back scheduled deletions; whose the secrets are was looked at before.
 pub(super) async fn restore(
     work: &Work<'_>,
@@ -61,8 +64,18 @@ pub(super) async fn write(
                 let Some(kept) = seen.kept.get_mut(login) else { continue };
                 update(work, tenant, login, (keys, &seen.keys), kept).await?;
             }
-            Change::TagSecret { name, .. } => {
-                work.world.secrets.tag(name, &texts::tags(tenant, &work.asking)).await?;
+            Change::TagSecret { login, name } => {
+                let mut tags = texts::tags(tenant, &work.asking);
+                let (stack, resource) = (work.asking.stack_id, work.asking.logical_id);
+                let ours = |it: &SecretState| match it {
+                    SecretState::Here(known) => is_same(known.owner.as_ref(), stack, resource),
+                    _ => false,
+                };
+                // Before the tags say that it is ours, or a later run takes the word of the others.
+                if !seen.secrets.get(login).is_some_and(ours) {
+                    tags.insert(texts::MADE.into(), "false".into());
+                }
+                work.world.secrets.tag(name, &tags).await?;
             }
             _ => continue,
         }
@@ -93,6 +106,7 @@ async fn create(
         token: token(),
     };
     let arn = work.world.secrets.create(&new).await?;
+    work.unwritten().insert(arn.clone());
     Ok(Kept { arn, text: new.text, username: login.clone(), password })
 }
 
@@ -130,6 +144,17 @@ async fn update(
     kept.password = kept.password.take().filter(|_| !tenant.iam_auth);
     debug_assert!(Login::read(kept.text.expose_secret()).is_ok());
     Ok(())
+}
+
+/// Takes back what was made for a resource that a Delete took away meanwhile: that Delete could not
+/// know of it.
+pub(super) async fn take_back(work: &Work<'_>) {
+    let unwritten = std::mem::take(&mut *work.unwritten());
+    for arn in unwritten {
+        if let Err(error) = work.world.secrets.delete(&arn, WINDOW).await {
+            tracing::error!(arn, "{error}");
+        }
+    }
 }
 
 /// Sets rotation up; a tenant whose rotation cannot be set up is not done.

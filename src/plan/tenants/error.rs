@@ -54,11 +54,17 @@ pub enum TenantError {
         wanted: String,
     },
     /// It is too mighty for a tenant.
-    #[error("role `{0}` is a superuser, or has CREATEDB, CREATEROLE, REPLICATION or BYPASSRLS")]
+    #[error(
+        "role `{0}` is a superuser, has CREATEDB, CREATEROLE, REPLICATION or BYPASSRLS, or is a \
+         member of a role that reaches beyond a database"
+    )]
     Mighty(String),
     /// The login of the resource itself.
     #[error("role `{0}` is the one that this resource logs in as")]
     IsMaster(String),
+    /// Whoever has that name looks for unqualified names there first (`"$user"`).
+    #[error("schema `{0}` would be the first in the search path of the role of the same name")]
+    SchemaOfRole(String),
     /// The target database.
     #[error("database `{0}` is the target database of this resource")]
     IsTarget(String),
@@ -137,8 +143,11 @@ impl TenantError {
             Self::Moved { .. } => {
                 "Leave its `Database` or `Schema` as it was; for another one add another tenant."
             }
-            Self::Mighty(_) => "Take these attributes away, or choose another name.",
+            Self::Mighty(_) => {
+                "Take these attributes and memberships away, or choose another name."
+            }
             Self::IsMaster(_) => "Choose another `Username`.",
+            Self::SchemaOfRole(_) => "Choose another `Schema`.",
             Self::IsTarget(_) => "Choose another `Database`, or use `Schema`.",
             Self::SecretAbsent(_) => {
                 "Check `Secret` and the region, or leave it out; then one is made."

@@ -8,10 +8,12 @@
 
 mod change;
 pub mod cluster;
+mod database;
 mod error;
 pub mod inner;
 pub mod leaving;
 mod outer;
+mod secret;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -20,8 +22,10 @@ use crate::ident::Identifier;
 use crate::observed::tenant::{Cluster, Found, LoginState, SecretState};
 
 pub use change::Change;
+pub use database::{database_grants, schema_settings};
 pub use error::TenantError;
-pub use outer::{database_grants, outer, rotations, schema_settings};
+pub use outer::outer;
+pub use secret::rotations;
 pub use standing::{Standing, mark};
 
 /// The resource that asks.
