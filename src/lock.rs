@@ -12,7 +12,7 @@ use crate::inspect::tenants::is_tenants;
 use crate::ledger;
 use crate::postgres::{Session, SqlError};
 use crate::request::hex;
-use crate::sql::{literal, text_array};
+use crate::sql::{literal, nullable, text_array};
 
 /// The key of the usual ledger's lock: "execsql1" in ASCII.
 const KEY: i64 = 0x6578_6563_7371_6c31;
@@ -125,11 +125,35 @@ pub async fn end_others(
     reach: Reach<'_>,
 ) -> Result<Ended, SqlError> {
     let which = format!(
-        "starts_with(application_name, {}) AND application_name <> {}",
-        literal(&resource_prefix(stack_id, logical_id)),
+        "{} AND application_name <> {}",
+        is_of(stack_id, logical_id),
         literal(&application_name(stack_id, logical_id, request_id)),
     );
     end(session, &which, reach).await
+}
+
+/// Ends what runs for a resource on a database, or as one of some roles: requests that nobody waits
+/// for any more. Ours must not be among them.
+pub async fn end_strays(
+    session: &Session,
+    stack_id: &str,
+    logical_id: &str,
+    database: Option<&str>,
+    roles: &[String],
+) -> Result<Ended, SqlError> {
+    let which = format!(
+        "{} AND (a.datname = {} OR a.usename = ANY ({}))",
+        is_of(stack_id, logical_id),
+        nullable(database),
+        text_array(roles.iter().map(String::as_str)),
+    );
+    end(session, &which, Reach::Cluster).await
+}
+
+/// SQL that tells a resource's sessions in `pg_stat_activity a`; never unknown.
+pub fn is_of(stack_id: &str, logical_id: &str) -> String {
+    let prefix = literal(&resource_prefix(stack_id, logical_id));
+    format!("coalesce(starts_with(a.application_name, {prefix}), false)")
 }
 
 /// Ends the sessions that an earlier delivery of this very request left; gives how many there were.

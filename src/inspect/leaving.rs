@@ -4,6 +4,8 @@
 //! they do is not asked for. What is in a schema can be seen from its own database
 //! only, so the session must be on the target.
 
+use std::fmt::Write as _;
+
 use super::InspectError;
 use super::tenants::{json_rows, number, text, texts};
 use crate::observed::leaving::Ties;
@@ -31,19 +33,19 @@ const OWNED: [(&str, &str, &str); 12] = [
 pub const SESSIONS: &str = "pg_catalog.pg_stat_activity a WHERE a.pid <> pg_catalog.pg_backend_pid() \
      AND a.usesysid IS NOT NULL AND a.backend_type IS DISTINCT FROM 'parallel worker'";
 
-/// What ties databases, roles and schemas of the target database.
+/// What ties databases, roles and schemas of the target database. Sessions for which `ignored` holds,
+/// as SQL about `pg_stat_activity a`, do not count.
 pub async fn ties(
     session: &Session,
-    databases: &[&str],
-    roles: &[String],
-    schemas: &[&str],
+    (databases, roles, schemas): (&[&str], &[String], &[String]),
+    ignored: &str,
 ) -> Result<Ties, InspectError> {
     let mut sql = format!(
         "SELECT 'database', json_build_object('name', d.datname, 'template', d.datistemplate, \
-         'sessions', (SELECT count(*) FROM {SESSIONS} AND a.datid = d.oid)) \
+         'sessions', (SELECT count(*) FROM {SESSIONS} AND NOT {ignored} AND a.datid = d.oid)) \
          FROM pg_database d WHERE d.datname = ANY ({});\n\
          SELECT 'role', json_build_object('name', r.rolname, \
-         'sessions', (SELECT count(*) FROM {SESSIONS} AND a.usesysid = r.oid), \
+         'sessions', (SELECT count(*) FROM {SESSIONS} AND NOT {ignored} AND a.usesysid = r.oid), \
          'traces', (SELECT json_agg(DISTINCT d.datname) FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid \
            WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid)) \
          FROM pg_roles r WHERE r.rolname = ANY ({});\n",
@@ -54,12 +56,13 @@ pub async fn ties(
         let each = OWNED.map(|(catalog, schema, owner)| {
             format!("SELECT {owner} AS owner FROM {catalog} WHERE {schema} = n.oid")
         });
-        sql += &format!(
-            "SELECT 'schema', json_build_object('name', n.nspname, \
+        let _infallible = writeln!(
+            sql,
+            "SELECT \'schema\', json_build_object('name', n.nspname, \
              'owners', (SELECT json_agg(DISTINCT pg_get_userbyid(owner)) FROM ({}) owned)) \
-             FROM pg_namespace n WHERE n.nspname = ANY ({});\n",
+             FROM pg_namespace n WHERE n.nspname = ANY ({});",
             each.join(" UNION "),
-            text_array(schemas.iter().copied()),
+            text_array(schemas.iter().map(String::as_str)),
         );
     }
     let mut ties = Ties::default();

@@ -47,8 +47,7 @@ impl Shelf {
 
 /// Schema of the ledger of a tenant that is a schema.
 pub fn ledger_of(schema: &Identifier) -> Result<Identifier, Failure> {
-    Identifier::new(format!("{}_{schema}", ledger::DEFAULT))
-        .map_err(|error| Failure::Internal(error.to_string()))
+    ledger::of_a_schema(schema).map_err(|error| Failure::Internal(error.to_string()))
 }
 
 /// Runs what is pending.
@@ -107,7 +106,7 @@ fn parts(
     mode: Mode,
 ) -> Result<(Login, Desired), Failure> {
     let kept = seen.kept.get(&tenant.username);
-    let kept = kept.ok_or_else(|| TenantError::Full(tenant.username.to_string()))?;
+    let kept = kept.ok_or_else(|| TenantError::SecretAbsent(tenant.secret.id().to_owned()))?;
     let endpoint = work.master.endpoint();
     let database = match &tenant.place {
         Place::Database(name) => name.to_string(),

@@ -14,7 +14,7 @@ use crate::observed::tenant::{Held, HeldKind};
 use crate::plan::ownership::Scope;
 
 pub use end::{End, Scene, clone_of, cut, end, own_roles};
-pub use left::{Left, Why};
+pub use left::{Left, Why, keeps_logins};
 
 /// A tenant that leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::observed::tenant::HeldKind;
 use crate::plan::tenants::Change;
-use crate::plan::tenants::leaving::{Leaver, Left, Why, own_roles};
+use crate::plan::tenants::leaving::{Leaver, Left, Why, keeps_logins, own_roles};
 
 /// Carries the plan out; gives what stayed.
 pub(super) async fn run(
@@ -55,11 +55,11 @@ pub(super) async fn run(
             None => told.took(std::slice::from_ref(change), started),
         }
     }
-    let role = stay.first().map(|it: &Left| it.name.clone());
+    let why = keeps_logins(&stay);
     for change in changes {
         let Change::DeleteSecret { arn } = change else { continue };
-        if let Some(role) = &role {
-            stay.push(left(change, Why::LoginOf(role.clone())));
+        if let Some(why) = &why {
+            stay.push(left(change, why.clone()));
             continue;
         }
         let started = Instant::now();
@@ -90,13 +90,14 @@ async fn busy(
     names: &[Identifier],
 ) -> Result<Option<Left>, Failure> {
     let Some(first) = changes.first() else { return Ok(None) };
+    let database = match first {
+        Change::DropDatabase { name, .. } => Some(name),
+        _ => None,
+    };
+    roles::end_strays(work, names, database).await?;
     let count = if leaver.on_remove.force {
         roles::end_sessions(work, names).await?
     } else {
-        let database = match first {
-            Change::DropDatabase { name, .. } => Some(name),
-            _ => None,
-        };
         roles::sessions(work, names, database).await?
     };
     Ok((count > 0).then(|| left(first, Why::Sessions(count))))
@@ -124,7 +125,7 @@ async fn drop_database(
     let dropped = run_sql(&session, &what, &texts::drop_database(name, *force)).await;
     if let Some(why) = stays(dropped)? {
         if let Some(owner) = &owner {
-            let give = database::give(name, owner, &work.cluster.master);
+            let give = database::give_back(name, owner, &work.cluster.master);
             let give = crate::apply::tenants::as_member(owner, &give);
             one::alone(work, &what, &format!("{}{give}COMMIT", begin(work))).await?;
         }

@@ -11,6 +11,7 @@ use crate::engine::tenants::{Work, changelog};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::inspect;
+use crate::lock;
 use crate::observed::leaving::{Tagged, Ties};
 use crate::observed::tenant::{Found, HeldKind};
 use crate::plan::tenants::leaving::{Leaver, Scene};
@@ -57,13 +58,15 @@ pub(super) async fn see(
     let logins = of(HeldKind::Role).filter_map(|it| Identifier::new(it).ok());
     let names = inspect::tenants::Names {
         databases: of(HeldKind::Database).collect(),
-        schemas: schemas.collect(),
+        schemas: schemas.map(str::to_owned).collect(),
         roles: logins.flat_map(|it| [it.to_string(), Tenant::clone_of(&it)]).collect(),
         ..inspect::tenants::Names::default()
     };
     let found = inspect::tenants::found(session, &names, None).await?;
-    let ties =
-        inspect::leaving::ties(session, &names.databases, &names.roles, &names.schemas).await?;
+    // What an earlier request left running for this resource is nobody's.
+    let ignored = lock::is_of(work.asking.stack_id, work.asking.logical_id);
+    let all = (names.databases.as_slice(), names.roles.as_slice(), names.schemas.as_slice());
+    let ties = inspect::leaving::ties(session, all, &ignored).await?;
     let mut secrets = BTreeMap::new();
     if leaver.on_remove.policy == Leaving::Drop {
         let looks = of(HeldKind::Secret).map(|arn| tagged(work, arn));

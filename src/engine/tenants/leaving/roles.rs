@@ -13,6 +13,7 @@ use crate::engine::tenants::{Work, one::run};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::inspect;
+use crate::lock;
 use crate::observed::tenant::HeldKind;
 use crate::plan::tenants::Change;
 use crate::plan::tenants::leaving::{Leaver, Left, Why, clone_of};
@@ -93,6 +94,30 @@ pub(super) async fn end_sessions(work: &Work<'_>, names: &[Identifier]) -> Resul
     }
 }
 
+/// Ends what an earlier request left running for this resource, and waits for it.
+pub(super) async fn end_strays(
+    work: &Work<'_>,
+    names: &[Identifier],
+    database: Option<&Identifier>,
+) -> Result<(), Failure> {
+    let failed = |error| Failure::Inspect(inspect::InspectError::Sql(error));
+    let (stack, logical) = (work.asking.stack_id, work.asking.logical_id);
+    let roles: Vec<_> = names.iter().map(ToString::to_string).collect();
+    let database = database.map(Identifier::as_str);
+    let session = work.master.session().await?;
+    let ended = lock::end_strays(&session, stack, logical, database, &roles).await;
+    let ended = ended.map_err(failed)?;
+    let since = Instant::now();
+    while !ended.pids.is_empty() && since.elapsed() < GONE {
+        let is_gone = lock::remaining(&session, &ended).await.map_err(failed)? == 0;
+        if is_gone || !work.task.budget.pause(Duration::from_millis(20)).await {
+            break;
+        }
+    }
+    work.master.give_back(session);
+    Ok(())
+}
+
 /// How many sessions roles have, and a database.
 pub(super) async fn sessions(
     work: &Work<'_>,
@@ -149,7 +174,7 @@ pub(super) async fn drop_role(
 async fn elsewhere(work: &Work<'_>, roles: &[&Identifier]) -> Result<Vec<Identifier>, Failure> {
     let names: Vec<_> = roles.iter().map(ToString::to_string).collect();
     let session = work.master.session().await?;
-    let ties = inspect::leaving::ties(&session, &[], &names, &[]).await?;
+    let ties = inspect::leaving::ties(&session, (&[], &names, &[]), "false").await?;
     work.master.give_back(session);
     let mut all: Vec<_> = ties.traces.into_values().flatten().collect();
     all.sort();

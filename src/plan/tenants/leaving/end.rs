@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Leaver, Left, Why};
+use super::{Leaver, Left, Why, keeps_logins};
 use crate::desired::tenant::{Leaving, Tenant};
 use crate::ident::Identifier;
 use crate::observed::leaving::{Tagged, Ties};
@@ -152,7 +152,7 @@ fn waits(leaver: &Leaver, fates: &[(&Held, Identifier, u32)], scene: &Scene<'_>)
 }
 
 fn secrets(leaver: &Leaver, scene: &Scene<'_>, end: &mut End) {
-    let stays = end.left.iter().find(|it| it.kind == HeldKind::Role).map(|it| it.name.clone());
+    let stays = keeps_logins(&end.left);
     for row in leaver.held.iter().filter(|it| it.kind == HeldKind::Secret) {
         let arn = row.name.clone();
         let why = match scene.secrets.get(&arn) {
@@ -163,12 +163,13 @@ fn secrets(leaver: &Leaver, scene: &Scene<'_>, end: &mut End) {
             Some(_) if !row.created => Why::Adopted,
             Some(Tagged::As(stack, logical, id)) => {
                 let ours = *stack == cut(scene.resource.0) && *logical == cut(scene.resource.1);
-                if !ours {
+                let known = is_of(row, id, scene);
+                if !ours || (!known && !scene.known.contains(id)) {
                     Why::TaggedByAnother
-                } else if !is_of(row, id, scene) {
+                } else if !known {
                     Why::StillHad
-                } else if let Some(role) = &stays {
-                    Why::LoginOf(role.clone())
+                } else if let Some(why) = &stays {
+                    why.clone()
                 } else {
                     end.changes.push(Change::DeleteSecret { arn });
                     continue;

@@ -34,8 +34,8 @@ pub enum Why {
     Sessions(u32),
     /// A secret whose tags name another resource.
     TaggedByAnother,
-    /// A secret that is the login of a role that stays.
-    LoginOf(String),
+    /// A secret that is the login of a role that stays, and whether that is so in every later run.
+    LoginOf(String, bool),
     /// Its end was refused; the server's own words.
     Refused(String),
 }
@@ -44,15 +44,27 @@ impl Why {
     /// Whether it will be so in every later run.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Adopted | Self::Replaced | Self::MarkedBy(_) | Self::TaggedByAnother => true,
+            Self::Adopted
+            | Self::Replaced
+            | Self::MarkedBy(_)
+            | Self::TaggedByAnother
+            | Self::LoginOf(_, true) => true,
             Self::StillHad
             | Self::OwnedBy(_)
             | Self::HasObjectsOf(_)
             | Self::Sessions(_)
-            | Self::LoginOf(_)
+            | Self::LoginOf(_, false)
             | Self::Refused(_) => false,
         }
     }
+}
+
+/// Why the secrets of a tenant stay with roles that stay.
+pub fn keeps_logins(left: &[Left]) -> Option<Why> {
+    let roles = left.iter().filter(|it| it.kind == HeldKind::Role);
+    // One that stays for good goes before one that a later run drops.
+    let role = roles.max_by_key(|it| it.why.is_final())?;
+    Some(Why::LoginOf(role.name.clone(), role.why.is_final()))
 }
 
 impl fmt::Display for Left {
@@ -69,7 +81,7 @@ impl fmt::Display for Left {
             Why::Sessions(1) => write!(f, "1 session is {place}"),
             Why::Sessions(count) => write!(f, "{count} sessions are {place}"),
             Why::TaggedByAnother => f.write_str("its tags do not name this resource"),
-            Why::LoginOf(role) => write!(f, "it is the login of role `{role}`, which stays"),
+            Why::LoginOf(role, _) => write!(f, "it is the login of role `{role}`, which stays"),
             Why::Refused(why) => f.write_str(why),
         }
     }
