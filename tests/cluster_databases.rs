@@ -253,3 +253,36 @@ fn a_schema_is_not_called_like_a_role_that_would_look_there_first() {
     let own = json!({"Tenants": [{"Name": "acme", "Schema": "acme", "Username": "acme"}]});
     created(&stage, &mut stage.stack(), own);
 }
+
+#[test]
+fn a_schema_tenant_makes_nothing_in_public_of_the_target_database() {
+    for major in [15, 17] {
+        let server = Server::rds_like(major);
+        let admin = server.admin("postgres");
+        admin.exec(&format!("CREATE ROLE ann LOGIN PASSWORD '{PASSWORD}'"));
+        let stage = Stage::on(&server);
+        // As in a database of PostgreSQL 14 that was upgraded.
+        stage.database.master().exec("GRANT CREATE ON SCHEMA public TO PUBLIC");
+        let mut stack = stage.stack();
+        created(&stage, &mut stack, acme());
+        let makes = |user: &str, password: &str| {
+            let client = stage.database.client(user, password);
+            client.try_rows("BEGIN; CREATE TABLE public.made (); ROLLBACK").map(drop)
+        };
+        assert_eq!(makes("ann", PASSWORD), Ok(()), "nobody shares the database");
+        let shared = |nonce: &str| {
+            json!({"Nonce": nonce, "Tenants": [
+                {"Name": "acme", "ConnectionLimit": 5}, {"Name": "hooli", "Schema": "hooli"}
+            ]})
+        };
+        let verify = with(shared("2"), "Mode", "Verify");
+        let differs = stage.fail(&stack.update(stage.properties(verify)));
+        assert!(differs.contains("~ schema public: CREATE is taken from PUBLIC"), "{differs}");
+        updated(&stage, &mut stack, shared("3"));
+        let hooli = logins::own(&stage, "hooli", "");
+        assert_eq!(makes(&hooli.user, &hooli.password).unwrap_err().sqlstate, "42501");
+        assert_eq!(makes("ann", PASSWORD), Ok(()), "{major}: it could before");
+        let second = updated(&stage, &mut stack, shared("4"));
+        assert_eq!(data(&second, "Plan"), "", "{second:#}");
+    }
+}

@@ -11,7 +11,7 @@ mod support;
 use logins::{own, role};
 use serde_json::{Value, json};
 use stage::{Stage, data};
-use support::probes::{self, Model, World};
+use support::probes::{self, Model, Tenant, World};
 use support::{Client, Server};
 
 /// Two tenants of each model, so that each can attack the other of its kind.
@@ -51,16 +51,30 @@ fn isolated(server: &Server, stage: &Stage, pairs: &[(&str, &str, Model)]) {
 fn roles_are_isolated(server: &Server, stage: &Stage, a: &str, b: &str, model: Model) {
     for access in ["reader", "writer", "mover"] {
         let attacker = role(stage, a, &format!("{a}_{access}"), schema_of(a, model));
-        let world =
-            World::new(server, attacker, own(stage, b, schema_of(b, model)), &stage.database.name);
-        let found = probes::run(&world);
-        let surprises: Vec<_> = probes::surprises(&found, model)
-            .into_iter()
-            // It may do less than the tenant itself.
-            .filter(|it| !it.contains("although"))
-            .collect();
-        assert!(surprises.is_empty(), "{a}_{access} ({model:?}):\n{}", surprises.join("\n"));
+        no_more_than_the_tenant(server, stage, attacker, b, model);
     }
+}
+
+fn no_more_than_the_tenant(server: &Server, stage: &Stage, a: Tenant, b: &str, model: Model) {
+    let user = a.user.clone();
+    let world = World::new(server, a, own(stage, b, schema_of(b, model)), &stage.database.name);
+    let mut surprises = probes::surprises(&probes::run(&world), model);
+    // It may do less.
+    surprises.retain(|it| !it.contains("although"));
+    assert!(surprises.is_empty(), "{user} ({model:?}):\n{}", surprises.join("\n"));
+}
+
+/// As the rotation makes the second login of two that take turns.
+fn second_login(server: &Server, stage: &Stage, name: &str, schema: &str) -> Tenant {
+    let first = own(stage, name, schema);
+    let master = server.database_named("postgres").master();
+    let (base, clone) = (&first.user, format!("{}_clone", first.user));
+    master.exec(&format!(
+        "CREATE ROLE {clone} LOGIN CONNECTION LIMIT 4 PASSWORD '{}'; GRANT {base} TO {clone}; \
+         ALTER ROLE {clone} SET role = '{base}'",
+        first.password
+    ));
+    Tenant::new(&clone, &first.password, &first.database, schema)
 }
 
 fn a_major(major: u32) {
@@ -85,11 +99,18 @@ fn a_major(major: u32) {
     ] {
         roles_are_isolated(&server, &stage, a, b, model);
     }
+    let second = second_login(&server, &stage, "acme", "public");
+    // A database that lets everybody in when the second login is there.
+    server.database_named("postgres").master().exec("CREATE DATABASE later");
     let mut again = tenants();
     again["Nonce"] = "2".into();
     let update = stack.update(stage.properties(again));
-    let second = stage.succeed(&mut stack, &update);
-    assert_eq!(data(&second, "Plan"), "", "{major}: {second:#}");
+    let answer = stage.succeed(&mut stack, &update);
+    let closes = "~ database later: CONNECT is taken from PUBLIC";
+    assert_eq!(data(&answer, "Plan"), closes, "{major}: {answer:#}");
+    let there = Client::try_connect(&server.config(&second.user, &second.password, "later"));
+    assert_eq!(there.err().expect("it is closed").sqlstate, "42501");
+    no_more_than_the_tenant(&server, &stage, second, "globex", Model::Provider);
     isolated(
         &server,
         &stage,

@@ -173,6 +173,7 @@ pub async fn carry_out(session: &Session, step: &Step) -> Result<Option<Left>, S
         | Step::RecordChangesets { .. }
         | Step::RunChangeset { .. }
         | Step::CloseDatabase { .. }
+        | Step::CloseSchema { .. }
         | Step::Tenant { .. } => {
             return Err(SqlError::unexpected("this is no step of this transaction".into()));
         }

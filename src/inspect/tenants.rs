@@ -69,10 +69,6 @@ pub fn is_tenants(role: &str) -> String {
 
 /// The server, as far as it is the same for all tenants. `comment` is how marks of ours begin.
 pub async fn cluster(session: &Session) -> Result<Cluster, InspectError> {
-    let by_public = "FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a \
-         WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT'";
-    let by_more = "EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a \
-         WHERE a.grantee <> 0 AND a.privilege_type = 'CONNECT' AND pg_has_role(r.oid, a.grantee, 'USAGE'))";
     let sql = format!(
         "SELECT 'cluster', json_build_object('version', current_setting('server_version_num')::int, \
          'master', current_user, 'target', current_database(), \
@@ -81,14 +77,12 @@ pub async fn cluster(session: &Session) -> Result<Cluster, InspectError> {
            - current_setting('superuser_reserved_connections')::int \
            - coalesce(current_setting('reserved_connections', true)::int, 0) \
            - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'));\n\
-         SELECT 'open', json_build_object('name', d.datname, 'owner', pg_get_userbyid(d.datdba), \
-         'ours', pg_has_role(d.datdba, 'USAGE'), \
-         'by', (SELECT json_agg(DISTINCT pg_get_userbyid(a.grantor)) {by_public} AND a.grantor <> d.datdba), \
-         'relying', (SELECT json_agg(r.rolname ORDER BY r.rolname) FROM pg_roles r WHERE r.rolcanlogin \
-           AND NOT r.rolsuper AND NOT pg_has_role(r.oid, d.datdba, 'USAGE') AND NOT {by_more} \
-           AND NOT {})) \
-         FROM pg_database d WHERE d.datallowconn AND EXISTS (SELECT {by_public}) ORDER BY d.datname",
-        is_tenants("r"),
+         SELECT 'open', {} FROM pg_database d WHERE d.datallowconn AND {} ORDER BY d.datname;\n\
+         SELECT 'public', {} FROM pg_namespace n WHERE n.nspname = 'public' AND {}",
+        open("d.datname", "d.datdba", "d.datacl", 'd'),
+        by_public("d.datdba", "d.datacl", 'd'),
+        open("n.nspname", "n.nspowner", "n.nspacl", 'n'),
+        by_public("n.nspowner", "n.nspacl", 'n'),
     );
     let mut cluster = Cluster::default();
     for (tag, it) in json_rows(session.run(&sql).await?)? {
@@ -98,24 +92,64 @@ pub async fn cluster(session: &Session) -> Result<Cluster, InspectError> {
             cluster.target = text(&it["target"])?;
             cluster.free_slots = it["free"].as_i64().unwrap_or_default().try_into().unwrap_or(0);
             cluster.has_rds_iam = it["rds_iam"] == true;
+            continue;
+        }
+        let open = Open {
+            name: text(&it["name"])?,
+            owner: text(&it["owner"])?,
+            ours: it["ours"] == true,
+            others: texts(&it["by"]),
+            relying: texts(&it["relying"]),
+        };
+        if tag == "open" {
+            cluster.open.push(open);
         } else {
-            cluster.open.push(Open {
-                name: text(&it["name"])?,
-                owner: text(&it["owner"])?,
-                ours: it["ours"] == true,
-                others: texts(&it["by"]),
-                relying: texts(&it["relying"]),
-            });
+            cluster.public = Some(open);
         }
     }
     Ok(cluster)
 }
 
+/// The privilege by which PUBLIC gets into a database (`d`), or makes something in a schema (`n`).
+fn privilege(kind: char) -> &'static str {
+    if kind == 'd' { "CONNECT" } else { "CREATE" }
+}
+
+fn acl(owner: &str, acl: &str, kind: char) -> String {
+    format!(
+        "aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) a WHERE a.privilege_type = '{}'",
+        privilege(kind)
+    )
+}
+
+fn by_public(owner: &str, acl: &str, kind: char) -> String {
+    format!("EXISTS (SELECT FROM {} AND a.grantee = 0)", self::acl(owner, acl, kind))
+}
+
+/// An [`Open`] as JSON.
+fn open(name: &str, owner: &str, acl: &str, kind: char) -> String {
+    let acl = self::acl(owner, acl, kind);
+    let reaches = match kind {
+        'd' => "",
+        _ => "AND has_database_privilege(r.oid, current_database(), 'CONNECT')",
+    };
+    format!(
+        "json_build_object('name', {name}, 'owner', pg_get_userbyid({owner}), \
+         'ours', pg_has_role({owner}, 'USAGE'), \
+         'by', (SELECT json_agg(DISTINCT pg_get_userbyid(a.grantor)) FROM {acl} \
+           AND a.grantee = 0 AND a.grantor <> {owner}), \
+         'relying', (SELECT json_agg(r.rolname ORDER BY r.rolname) FROM pg_roles r WHERE r.rolcanlogin \
+           AND NOT r.rolsuper AND NOT pg_has_role(r.oid, {owner}, 'USAGE') {reaches} AND NOT EXISTS \
+           (SELECT FROM {acl} AND a.grantee <> 0 AND pg_has_role(r.oid, a.grantee, 'USAGE')) AND NOT {}))",
+        is_tenants("r")
+    )
+}
+
 /// Roles that give to their members what no tenant has.
-const MIGHTY: &str = "ARRAY['rds_superuser', 'rdsadmin', 'rds_replication', 'rds_password', \
-     'pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files', \
-     'pg_execute_server_program', 'pg_signal_backend', 'pg_maintain', 'pg_create_subscription', \
-     'pg_read_all_stats', 'pg_monitor', 'pg_checkpoint']";
+const MIGHTY: &str = "ARRAY['rds_superuser', 'rdsadmin', 'rds_replication', 'pg_read_all_data', \
+     'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files', \
+     'pg_execute_server_program', 'pg_signal_backend', 'pg_create_subscription', \
+     'pg_read_all_stats', 'pg_monitor']";
 
 /// What there is under some names, and what the ledger says of it.
 ///

@@ -16,13 +16,15 @@ pub struct Cluster {
     pub target: String,
     /// The databases that let every role in.
     pub open: Vec<Open>,
+    /// Schema `public` of the target database, if every role may create in it.
+    pub public: Option<Open>,
     /// Connections that are neither reserved nor taken.
     pub free_slots: u32,
     /// Whether there is a role `rds_iam`.
     pub has_rds_iam: bool,
 }
 
-/// A database that PUBLIC may connect to.
+/// A database that PUBLIC may connect to, or a schema that it may create in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Open {
     /// Its name.
@@ -33,7 +35,7 @@ pub struct Open {
     pub ours: bool,
     /// Who else than the owner let PUBLIC in: what one role granted no other takes back.
     pub others: Vec<String>,
-    /// Login roles that get in by nothing else; tenants' are not among them.
+    /// Login roles that may by nothing else; tenants' are not among them.
     pub relying: Vec<String>,
 }
 

@@ -129,6 +129,14 @@ pub enum Step {
         /// The roles.
         keep: Vec<Identifier>,
     },
+    /// CREATE on a schema of the target database is taken from PUBLIC, and kept for the roles that
+    /// have it by nothing else.
+    CloseSchema {
+        /// The schema.
+        name: Identifier,
+        /// The roles.
+        keep: Vec<Identifier>,
+    },
     /// A change for one tenant.
     Tenant {
         /// The tenant.
@@ -264,9 +272,10 @@ impl fmt::Display for Step {
                 write!(f, "! {moment:?} statement {number}: {}", first_line(sql))
             }
             Self::CloseDatabase { name, keep } => {
-                write!(f, "~ database {name}: CONNECT is taken from PUBLIC")?;
-                let keep: Vec<_> = keep.iter().map(Identifier::as_str).collect();
-                if keep.is_empty() { Ok(()) } else { write!(f, ", kept for {}", keep.join(", ")) }
+                write!(f, "~ database {name}: CONNECT is taken from PUBLIC{}", kept(keep))
+            }
+            Self::CloseSchema { name, keep } => {
+                write!(f, "~ schema {name}: CREATE is taken from PUBLIC{}", kept(keep))
             }
             Self::Tenant { tenant, change } => {
                 // The sign stays in front.
@@ -278,6 +287,11 @@ impl fmt::Display for Step {
             Self::DropSchema { name, .. } => write!(f, "- schema {name}"),
         }
     }
+}
+
+fn kept(roles: &[Identifier]) -> String {
+    let roles: Vec<_> = roles.iter().map(Identifier::as_str).collect();
+    if roles.is_empty() { String::new() } else { format!(", kept for {}", roles.join(", ")) }
 }
 
 fn count<S: serde::Serializer>(numbers: &[usize], serializer: S) -> Result<S::Ok, S::Error> {

@@ -332,12 +332,18 @@ async fn close(work: &Work<'_>, main: &Session, done: &mut Done) -> Result<(), F
         done.note(note);
     }
     for step in steps {
-        let Step::CloseDatabase { name, keep } = &step else { continue };
+        let (privilege, on, keep) = match &step {
+            Step::CloseDatabase { name, keep } => {
+                ("CONNECT", format!("DATABASE {}", name.quoted()), keep)
+            }
+            Step::CloseSchema { name, keep } => {
+                ("CREATE", format!("SCHEMA {}", name.quoted()), keep)
+            }
+            _ => continue,
+        };
         let started = std::time::Instant::now();
-        let database = name.quoted();
         let keep = keep.iter().fold(String::new(), |mut sql, it| {
-            let _infallible =
-                writeln!(sql, "GRANT CONNECT ON DATABASE {database} TO {};", it.quoted());
+            let _infallible = writeln!(sql, "GRANT {privilege} ON {on} TO {};", it.quoted());
             sql
         });
         let audit = AuditRow {
@@ -347,7 +353,7 @@ async fn close(work: &Work<'_>, main: &Session, done: &mut Done) -> Result<(), F
             message: None,
         };
         let sql = format!(
-            "{}{}{keep}REVOKE CONNECT ON DATABASE {database} FROM PUBLIC;\n{}COMMIT",
+            "{}{}{keep}REVOKE {privilege} ON {on} FROM PUBLIC;\n{}COMMIT",
             work.entry.begin(),
             work.entry.assert_wanted(work.since),
             work.entry.audit(&[audit]),

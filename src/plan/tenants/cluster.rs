@@ -3,7 +3,8 @@
 //! PostgreSQL grants CONNECT on each new database to PUBLIC, so a tenant could
 //! look around in all of them. Closing one keeps the roles in that got in by
 //! nothing else, but for the logins of tenants. What belongs to somebody else, or
-//! was granted by somebody else, cannot be closed, and is told.
+//! was granted by somebody else, cannot be closed, and is told. The same goes for
+//! schema `public` of the target database where tenants are schemas of it.
 
 use crate::desired::tenant::{Place, Tenant};
 use crate::ident::Identifier;
@@ -18,18 +19,34 @@ pub fn cluster(cluster: &Cluster, tenants: &[Tenant]) -> (Vec<Step>, Vec<String>
     if tenants.is_empty() {
         return (steps, notes);
     }
+    // A role that is taken over has no mark yet.
+    let keep = |open: &Open| -> Vec<_> {
+        let relying = open.relying.iter().filter(|it| !is_login(tenants, it));
+        relying.filter_map(|it| Identifier::new(it).ok()).collect()
+    };
     for open in cluster.open.iter().filter(|it| !tenants.iter().any(|own| has(own, &it.name))) {
         match Identifier::new(&open.name) {
-            Ok(name) if open.ours && open.others.is_empty() => {
-                // A role that is taken over has no mark yet.
-                let relying = open.relying.iter().filter(|it| !is_login(tenants, it));
-                let keep = relying.filter_map(|it| Identifier::new(it).ok()).collect();
-                steps.push(Step::CloseDatabase { name, keep });
+            Ok(name) if may_close(open) => {
+                steps.push(Step::CloseDatabase { name, keep: keep(open) });
             }
-            _ => notes.push(note(open)),
+            _ => notes.push(note(open, "database", "lets every role in", "CONNECT")),
+        }
+    }
+    // What is put there is in the search path of nearly everybody, the master included.
+    let shares = tenants.iter().any(|it| matches!(it.place, Place::Schema(_)));
+    if let Some(open) = cluster.public.as_ref().filter(|_| shares) {
+        match Identifier::new(&open.name) {
+            Ok(name) if may_close(open) => {
+                steps.push(Step::CloseSchema { name, keep: keep(open) });
+            }
+            _ => notes.push(note(open, "schema", "lets every role create in it", "CREATE")),
         }
     }
     (steps, notes)
+}
+
+fn may_close(open: &Open) -> bool {
+    open.ours && open.others.is_empty()
 }
 
 fn has(tenant: &Tenant, database: &str) -> bool {
@@ -41,9 +58,9 @@ fn is_login(tenants: &[Tenant], role: &str) -> bool {
     tenants.iter().any(|it| it.logins().any(|(login, ..)| is(login)))
 }
 
-fn note(open: &Open) -> String {
+fn note(open: &Open, kind: &str, what: &str, privilege: &str) -> String {
     let quoted = open.name.replace('"', "\"\"");
-    let statement = format!("REVOKE CONNECT ON DATABASE \"{quoted}\" FROM PUBLIC");
+    let on = format!("{} \"{quoted}\"", kind.to_uppercase());
     // A name can hold a line break, and a log is read by lines.
     let shown = |it: &str| it.replace(char::is_control, "?");
     let (name, owner) = (shown(&open.name), shown(&open.owner));
@@ -52,7 +69,8 @@ fn note(open: &Open) -> String {
         others => format!("`{}`, who granted it", shown(&others.join("`, `"))),
     };
     format!(
-        "database `{name}` belongs to `{owner}` and lets every role in, tenants too; as {by}: {statement}"
+        "{kind} `{name}` belongs to `{owner}` and {what}, tenants too; as {by}: \
+         REVOKE {privilege} ON {on} FROM PUBLIC"
     )
 }
 
