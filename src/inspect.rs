@@ -9,6 +9,7 @@
 //! has just begun every function, type and table costs a look into the catalog, so
 //! they are few, and what can be computed here is.
 
+pub mod cluster;
 pub mod extensions;
 pub mod history;
 pub mod leaving;

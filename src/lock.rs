@@ -8,7 +8,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::ident::Identifier;
-use crate::inspect::tenants::is_tenants;
+use crate::inspect::cluster::is_tenants;
 use crate::ledger;
 use crate::postgres::{Session, SqlError};
 use crate::request::hex;

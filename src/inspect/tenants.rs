@@ -1,4 +1,4 @@
-//! Reads what there is of tenants: the cluster once, and some tenants by name in one round trip.
+//! Reads what there is of tenants, some of them by name in one round trip.
 //!
 //! Everything read here is in the catalogs that all databases share, but for the
 //! schemas and the ledger of the target database. Rows are JSON, each with a word in
@@ -9,10 +9,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::InspectError;
-use crate::desired::tenant::CLONE;
-use crate::observed::tenant::{
-    Cluster, Database, Found, Held, HeldKind, Inside, Lacking, Open, Role, Schema,
-};
+use crate::observed::tenant::{Database, Found, Held, HeldKind, Inside, Lacking, Role, Schema};
 use crate::postgres::{Row, Session};
 use crate::sql::{literal, text_array};
 
@@ -50,100 +47,6 @@ fn settings(config: &str) -> String {
 /// Whether a member has more than ADMIN; before 16 there is no less.
 const MORE_THAN_ADMIN: &str = "(coalesce((to_jsonb(m)->>'inherit_option')::bool, true) \
      OR coalesce((to_jsonb(m)->>'set_option')::bool, true))";
-
-/// SQL that tells whether a row of `pg_roles` is a tenant's login: by its comment, or as the second
-/// login of one that has it. Only who made a role, or a superuser, can comment on it.
-pub fn is_tenants(role: &str) -> String {
-    let marked = |it: &str| {
-        format!(
-            "coalesce(starts_with(shobj_description({it}.oid, 'pg_authid'), 'execute-sql tenant '), false)"
-        )
-    };
-    format!(
-        "({} OR EXISTS (SELECT FROM pg_roles b WHERE {role}.rolname = b.rolname || '{CLONE}' AND {} \
-         AND pg_has_role({role}.oid, b.oid, 'MEMBER')))",
-        marked(role),
-        marked("b")
-    )
-}
-
-/// The server, as far as it is the same for all tenants. `comment` is how marks of ours begin.
-pub async fn cluster(session: &Session) -> Result<Cluster, InspectError> {
-    let sql = format!(
-        "SELECT 'cluster', json_build_object('version', current_setting('server_version_num')::int, \
-         'master', current_user, 'target', current_database(), \
-         'rds_iam', EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam'), \
-         'free', current_setting('max_connections')::int \
-           - current_setting('superuser_reserved_connections')::int \
-           - coalesce(current_setting('reserved_connections', true)::int, 0) \
-           - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'));\n\
-         SELECT 'open', {} FROM pg_database d WHERE d.datallowconn AND {} ORDER BY d.datname;\n\
-         SELECT 'public', {} FROM pg_namespace n WHERE n.nspname = 'public' AND {}",
-        open("d.datname", "d.datdba", "d.datacl", 'd'),
-        by_public("d.datdba", "d.datacl", 'd'),
-        open("n.nspname", "n.nspowner", "n.nspacl", 'n'),
-        by_public("n.nspowner", "n.nspacl", 'n'),
-    );
-    let mut cluster = Cluster::default();
-    for (tag, it) in json_rows(session.run(&sql).await?)? {
-        if tag == "cluster" {
-            cluster.version_num = number(&it["version"])?;
-            cluster.master = text(&it["master"])?;
-            cluster.target = text(&it["target"])?;
-            cluster.free_slots = it["free"].as_i64().unwrap_or_default().try_into().unwrap_or(0);
-            cluster.has_rds_iam = it["rds_iam"] == true;
-            continue;
-        }
-        let open = Open {
-            name: text(&it["name"])?,
-            owner: text(&it["owner"])?,
-            ours: it["ours"] == true,
-            others: texts(&it["by"]),
-            relying: texts(&it["relying"]),
-        };
-        if tag == "open" {
-            cluster.open.push(open);
-        } else {
-            cluster.public = Some(open);
-        }
-    }
-    Ok(cluster)
-}
-
-/// The privilege by which PUBLIC gets into a database (`d`), or makes something in a schema (`n`).
-fn privilege(kind: char) -> &'static str {
-    if kind == 'd' { "CONNECT" } else { "CREATE" }
-}
-
-fn acl(owner: &str, acl: &str, kind: char) -> String {
-    format!(
-        "aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) a WHERE a.privilege_type = '{}'",
-        privilege(kind)
-    )
-}
-
-fn by_public(owner: &str, acl: &str, kind: char) -> String {
-    format!("EXISTS (SELECT FROM {} AND a.grantee = 0)", self::acl(owner, acl, kind))
-}
-
-/// An [`Open`] as JSON.
-fn open(name: &str, owner: &str, acl: &str, kind: char) -> String {
-    let acl = self::acl(owner, acl, kind);
-    let reaches = match kind {
-        'd' => "",
-        _ => "AND has_database_privilege(r.oid, current_database(), 'CONNECT')",
-    };
-    format!(
-        "json_build_object('name', {name}, 'owner', pg_get_userbyid({owner}), \
-         'ours', pg_has_role({owner}, 'USAGE'), \
-         'by', (SELECT json_agg(DISTINCT pg_get_userbyid(a.grantor)) FROM {acl} \
-           AND a.grantee = 0 AND a.grantor <> {owner}), \
-         'relying', (SELECT json_agg(r.rolname ORDER BY r.rolname) FROM pg_roles r WHERE r.rolcanlogin \
-           AND NOT r.rolsuper AND NOT pg_has_role(r.oid, {owner}, 'USAGE') {reaches} AND NOT EXISTS \
-           (SELECT FROM {acl} AND a.grantee <> 0 AND pg_has_role(r.oid, a.grantee, 'USAGE')) AND NOT {}))",
-        is_tenants("r")
-    )
-}
 
 /// Roles that give to their members what no tenant has.
 const MIGHTY: &str = "ARRAY['rds_superuser', 'rdsadmin', 'rds_replication', 'pg_read_all_data', \

@@ -79,7 +79,7 @@ impl<'a> Work<'a> {
         since: f64,
         read_only: bool,
     ) -> Result<Work<'a>, Failure> {
-        let cluster = inspect::tenants::cluster(main).await?;
+        let cluster = inspect::cluster::observe(main).await?;
         let master = Master::new(world, task, read_only).await?;
         let most = ((cluster.free_slots / 2).saturating_sub(1) / EACH).max(1);
         let at_once = task.desired.tenant_connections.min(most) as usize;
