@@ -35,6 +35,7 @@ pub(super) async fn settle(
 ) -> Result<(), Failure> {
     let mut session = None;
     let inside = of(work, tenant, is_new, seen, &mut session).await?;
+    make_room(tenant, seen).await;
     let inner = plan::inner::inner(tenant, &inside)?;
     let (mut of_master, of_tenant): (Vec<_>, Vec<_>) =
         inner.into_iter().partition(|it| !texts::of_master(it, tenant).is_empty());
@@ -75,6 +76,19 @@ pub(super) async fn settle(
     changelog::apply(work, tenant, seen, told).await
 }
 
+/// Where there is room for one only, the tenant's session makes way for the master's.
+async fn make_room(tenant: &Tenant, seen: &mut Seen) {
+    if tenant.database_limit() >= ROOM {
+        return;
+    }
+    if let Some(own) = seen.own.take() {
+        own.close().await;
+        // It is tried once more afterwards.
+        let username = seen.kept.get(&tenant.username).map(|it| it.username.clone());
+        seen.logins.retain(|it, _| Some(it) != username.as_ref());
+    }
+}
+
 /// What would be done inside.
 pub(super) async fn look(
     work: &Work<'_>,
@@ -93,11 +107,17 @@ pub(super) async fn look(
     }
     let mut session = None;
     let inside = of(work, tenant, is_new, seen, &mut session).await?;
+    if let Some(own) = seen.own.take() {
+        own.close().await;
+    }
     let mut changes: Vec<_> = extensions(work, tenant, is_new, &mut session)
         .await?
         .into_iter()
         .map(|step| Change::Extension { step })
         .collect();
+    if let Some(session) = session {
+        session.close().await;
+    }
     changes.extend(plan::inner::inner(tenant, &inside)?);
     changes.extend(changelog::look(work, tenant, seen).await?);
     Ok(changes)
