@@ -166,10 +166,8 @@ fn a_tenant_of_another_resource_is_left_as_it_is_and_its_owner_is_named() {
         let mut life = Life::new(&stage);
         life.bring(&tenant(json!({})));
         let other = server.database();
-        let master = match same_target {
-            true => stage.secret.clone(),
-            false => stage.secrets.put("other", server.secret_json(&other)),
-        };
+        let another = || stage.secrets.put("other", server.secret_json(&other));
+        let master = if same_target { stage.secret.clone() } else { another() };
         let mut stack = Stack::new(&stage.receiver, FUNCTION_ARN, "Second");
         let before = all_there_is(&server, &stage.secrets);
         for keys in [

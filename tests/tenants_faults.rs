@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stage::{Stage, data, function};
+use support::secrets::Text;
 use support::{
     Client, FUNCTION_ARN, Fault, Function, Invocation, MASTER, Server, Stack, wait_until,
 };
@@ -365,4 +366,38 @@ fn a_master_password_that_rotates_in_the_middle_does_not_end_the_run() {
     for n in 0..6 {
         assert_whole(&server, &stage, &format!("acme{n}"));
     }
+}
+
+#[test]
+fn a_rotation_under_way_is_left_alone() {
+    let server = Server::rds_like(17);
+    let stage = Stage::on(&server);
+    let mut life = Life::new(&stage);
+    let acme = json!({"Tenants": [{"Name": "acme"}]});
+    life.bring(&acme);
+    // Between setSecret and finishSecret the next version has the password.
+    let mut next = login(&stage.secrets, &secret("acme"));
+    next["password"] = "next-Jw8".into();
+    let token = "11111111-1111-4111-8111-111111111111";
+    stage.secrets.change(&secret("acme"), |it| {
+        it.add(token, Some(Text::String(next.to_string())), &["AWSPENDING"]);
+    });
+    server.admin("postgres").exec("ALTER ROLE acme_user PASSWORD 'next-Jw8'");
+    let answer = life.apply(&acme);
+    assert_eq!(data(&answer, "Plan"), "", "{answer:#}");
+    assert!(answer["Reason"].as_str().unwrap().contains("a rotation is under way"), "{answer:#}");
+    Client::connect(&server.config("acme_user", "next-Jw8", "acme"));
+    // What takes the tenant's own login has to wait.
+    let more =
+        json!({"Tenants": [{"Name": "acme", "Changelog": {"Inline": "CREATE TABLE t (id int)"}}]});
+    let reason = life.fail(&more);
+    assert!(
+        reason.contains("a rotation of secret `/execute-sql/db/acme` is under way"),
+        "{reason}"
+    );
+    stage.secrets.change(&secret("acme"), |it| {
+        it.attach("AWSCURRENT", token);
+        it.detach("AWSPENDING");
+    });
+    life.bring(&more);
 }

@@ -141,9 +141,11 @@ pub fn schema_statements(
         entry.holds(tenant, (HeldKind::Schema, name.as_str(), &oid), created, None)
     };
     // The ledger's own schema has a comment of the ledger's.
-    let comment = |name: &Identifier| match name == own {
-        true => format!("COMMENT ON SCHEMA {} IS {};\n", own.quoted(), literal(mark)),
-        false => String::new(),
+    let comment = |name: &Identifier| {
+        let comment = (name == own).then(|| literal(mark));
+        comment
+            .map(|it| format!("COMMENT ON SCHEMA {} IS {it};\n", own.quoted()))
+            .unwrap_or_default()
     };
     match change {
         Change::CreateSchema { name } => {

@@ -60,7 +60,13 @@ pub(super) async fn settle(
         started,
     );
     if own.is_none() && (tenant.changelog.is_some() || !of_tenant.is_empty()) {
-        return Err(TenantError::Full(format!("role `{}`", tenant.username)).into());
+        let username = seen.kept.get(&tenant.username).map(|it| &it.username);
+        let state = username.and_then(|it| seen.logins.get(it));
+        return Err(match state {
+            Some(LoginState::Rotating) => TenantError::Rotating(tenant.secret.id().to_owned()),
+            _ => TenantError::Full(format!("role `{}`", tenant.username)),
+        }
+        .into());
     }
     if let Some(own) = own.as_ref().filter(|_| !of_tenant.is_empty()) {
         let started = Instant::now();

@@ -83,9 +83,9 @@ pub(super) async fn see(
 ) -> Result<Seen, Failure> {
     // An earlier run that was killed may still be making the database, with the mark that it had.
     let begun = found.held.iter().filter(|it| it.kind == HeldKind::Database && work.is_ours(it));
-    let begun = begun
+    let mut begun = begun
         .filter(|it| matches!(&tenant.place, Place::Database(name) if it.name == name.as_str()));
-    let mark = begun.filter_map(|it| it.mark).next();
+    let mark = begun.find_map(|it| it.mark);
     let mark = mark.unwrap_or_else(|| fastrand::i32(1_000_000..i32::MAX));
     let (keys, tags) = (work.keys_of(tenant), texts::tags(tenant, &work.asking));
     let mut seen = Seen { keys, tags, mark, ..Seen::default() };

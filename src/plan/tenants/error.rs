@@ -100,6 +100,9 @@ pub enum TenantError {
         /// What the server said.
         why: String,
     },
+    /// The password of its secret is the old one already, and that of the next version the role's.
+    #[error("a rotation of secret `{0}` is under way, so nothing can be done with its login")]
+    Rotating(String),
     /// All connections that the tenant may have are taken.
     #[error("{0} has all the connections that it may have; its database was not looked into")]
     Full(String),
@@ -133,6 +136,7 @@ impl TenantError {
                 "Look at its privileges (datacl in pg_database) and who granted them."
             }
             Self::LoginRefused { .. } => "See the server's log and pg_hba.conf; then deploy again.",
+            Self::Rotating(_) => "Deploy again when it has ended.",
             Self::Full(_) => {
                 "Close some of its connections, or raise `ConnectionLimit`, and deploy again."
             }
