@@ -35,11 +35,11 @@ pub(super) async fn settle(
 ) -> Result<(), Failure> {
     let mut session = None;
     let inside = of(work, tenant, is_new, seen, &mut session).await?;
-    make_room(tenant, seen).await;
     let inner = plan::inner::inner(tenant, &inside)?;
     let (mut of_master, of_tenant): (Vec<_>, Vec<_>) =
         inner.into_iter().partition(|it| !texts::of_master(it, tenant).is_empty());
-    let extensions = extensions(work, tenant, is_new, &mut session).await?;
+    let extensions = extensions(work, tenant, is_new, seen, &mut session).await?;
+    make_room(tenant, seen).await;
     let started = Instant::now();
     let master = master(work, tenant, session, &extensions, &of_master);
     let own = if tenant.database_limit() < ROOM {
@@ -113,14 +113,12 @@ pub(super) async fn look(
     }
     let mut session = None;
     let inside = of(work, tenant, is_new, seen, &mut session).await?;
+    let steps = extensions(work, tenant, is_new, seen, &mut session).await?;
+    let mut changes: Vec<_> = steps.into_iter().map(|step| Change::Extension { step }).collect();
+    // The changelog is looked at over a session of its own.
     if let Some(own) = seen.own.take() {
         own.close().await;
     }
-    let mut changes: Vec<_> = extensions(work, tenant, is_new, &mut session)
-        .await?
-        .into_iter()
-        .map(|step| Change::Extension { step })
-        .collect();
     if let Some(session) = session {
         session.close().await;
     }
@@ -199,6 +197,7 @@ async fn extensions(
     work: &Work<'_>,
     tenant: &Tenant,
     is_new: bool,
+    seen: &Seen,
     session: &mut Option<Session>,
 ) -> Result<Vec<Step>, Failure> {
     let Place::Database(database) = &tenant.place else { return Ok(Vec::new()) };
@@ -206,7 +205,11 @@ async fn extensions(
         return Ok(Vec::new());
     }
     let offered = if is_new { Some(work.offered().await?) } else { None };
-    let session = opened(work, database, session).await?;
+    // What there is can be seen by the tenant as well.
+    let session = match &seen.own {
+        Some(own) => own,
+        None => opened(work, database, session).await?,
+    };
     let observed = inspect::extensions::alone(session, &tenant.extensions, offered).await?;
     planned(work, tenant, &observed)
 }
