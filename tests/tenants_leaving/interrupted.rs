@@ -65,9 +65,10 @@ fn the_function_killed_at_each_step_of_a_drop_ends_it_when_it_runs_again() {
         let scene = Scene::on(&server);
         let whole = json!({ "Name": "acme", "Owner": "tenant", "OnRemove": "Drop" });
         let mut stack = scene.stack(json!([whole, globex()]));
-        let event = match by_delete {
-            true => stack.delete(),
-            false => stack.update(scene.properties(json!([globex()]))),
+        let event = if by_delete {
+            stack.delete()
+        } else {
+            stack.update(scene.properties(json!([globex()])))
         };
         for gate in GATES {
             scene.kill_at(&event, gate);

@@ -109,18 +109,16 @@ pub(super) async fn look(
     }
     let mut session = None;
     let inside = of(work, tenant, is_new, seen, &mut session).await?;
-    let mut changes: Vec<_> = extensions(work, tenant, is_new, seen, &mut session)
-        .await?
-        .into_iter()
-        .map(|step| Change::Extension { step })
-        .collect();
+    let steps = extensions(work, tenant, is_new, seen, &mut session).await?;
+    let mut changes: Vec<_> = steps.into_iter().map(|step| Change::Extension { step }).collect();
+    // The changelog is looked at over a session of its own.
+    if let Some(own) = seen.own.take() {
+        own.close().await;
+    }
     if let Some(session) = session {
         session.close().await;
     }
     changes.extend(plan::inner::inner(tenant, &inside)?);
-    if let Some(own) = seen.own.take() {
-        own.close().await;
-    }
     changes.extend(changelog::look(work, tenant, seen).await?);
     Ok(changes)
 }
@@ -203,6 +201,7 @@ async fn extensions(
         return Ok(Vec::new());
     }
     let offered = if is_new { Some(work.offered().await?) } else { None };
+    // What there is can be seen by the tenant as well.
     let session = match &seen.own {
         Some(own) => own,
         None => opened(work, database, session).await?,
