@@ -117,9 +117,10 @@ async fn stop_others(session: &Session, task: &Task<'_>, has_ledger: bool) -> Re
     }
     let (stack, logical) = (&task.ids.stack_id, &task.ids.logical_resource_id);
     let request = &task.ids.request_id;
-    let databases = match has_ledger {
-        true => tenants::leaving::databases(session, &task.entry(RequestType::Delete)).await?,
-        false => Vec::new(),
+    let databases = if has_ledger {
+        tenants::leaving::databases(session, &task.entry(RequestType::Delete)).await?
+    } else {
+        Vec::new()
     };
     let reach = task.reach(&databases);
     task.budget.doing("waiting for the sessions of an earlier request to end");

@@ -4,6 +4,8 @@
 //! they do is not asked for. What is in a schema can be seen from its own database
 //! only, so the session must be on the target.
 
+use std::fmt::Write as _;
+
 use super::InspectError;
 use super::tenants::{json_rows, number, text, texts};
 use crate::observed::leaving::Ties;
@@ -54,10 +56,11 @@ pub async fn ties(
         let each = OWNED.map(|(catalog, schema, owner)| {
             format!("SELECT {owner} AS owner FROM {catalog} WHERE {schema} = n.oid")
         });
-        sql += &format!(
+        let _infallible = writeln!(
+            sql,
             "SELECT 'schema', json_build_object('name', n.nspname, \
              'owners', (SELECT json_agg(DISTINCT pg_get_userbyid(owner)) FROM ({}) owned)) \
-             FROM pg_namespace n WHERE n.nspname = ANY ({});\n",
+             FROM pg_namespace n WHERE n.nspname = ANY ({});",
             each.join(" UNION "),
             text_array(schemas.iter().copied()),
         );
