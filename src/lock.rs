@@ -8,6 +8,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::ident::Identifier;
+use crate::inspect::tenants::is_tenants;
 use crate::ledger;
 use crate::postgres::{Session, SqlError};
 use crate::request::hex;
@@ -58,6 +59,26 @@ pub async fn holder(session: &Session, ledger: &Identifier) -> Result<Option<Str
              LIMIT 1"
         ))
         .await
+}
+
+/// Ends the sessions of tenants that hold the lock or wait for it; gives how many there were.
+///
+/// Whoever may connect to a database can take any of its advisory locks, and tenants that are schemas
+/// connect to this one. None of their sessions ever has a reason to take this one.
+pub async fn end_tenants(session: &Session, ledger: &Identifier) -> Result<u32, SqlError> {
+    let key = key(ledger).cast_unsigned();
+    let (high, low) = (key >> 32, key & 0xffff_ffff);
+    let may_end = "pg_has_role('pg_signal_backend', 'USAGE')";
+    let sql = format!(
+        "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM (SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = {high} \
+         AND objid = {low} AND objsubid = 1 \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) l \
+         JOIN pg_stat_activity a USING (pid) JOIN pg_roles r ON r.oid = a.usesysid \
+         WHERE {may_end} AND {}",
+        is_tenants("r")
+    );
+    let count = session.value(&sql).await?;
+    Ok(count.and_then(|it| it.parse().ok()).unwrap_or_default())
 }
 
 /// `execute-sql/<resource>/<request>`: hashes, for the name has room for 63 bytes.

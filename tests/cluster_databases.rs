@@ -187,9 +187,14 @@ fn a_login_that_is_taken_over_keeps_no_way_into_other_databases() {
         master.exec(&format!("CREATE ROLE acme_user LOGIN PASSWORD '{PASSWORD}'"));
         master.exec("CREATE DATABASE sales");
         let stage = Stage::on(&server);
-        let adopted = json!({"Tenants": [{"Name": "acme", "Adopt": true}]});
+        let login = json!({"username": "acme_user", "password": PASSWORD});
+        let secret = stage.secrets.put("/execute-sql/db/acme", login);
+        let adopted = json!({"Tenants": [{"Name": "acme", "Adopt": true, "Secret": secret}]});
         created(&stage, &mut stage.stack(), adopted);
-        assert_eq!(reach(&server, &stage, "acme"), ["acme"], "{major}");
+        // Its secret names no database.
+        assert!(gets_in(&server, "acme_user", PASSWORD, "acme"));
+        let closed = ["postgres", "template1", "sales", &stage.database.name];
+        assert!(!closed.iter().any(|it| gets_in(&server, "acme_user", PASSWORD, it)), "{major}");
     }
 }
 

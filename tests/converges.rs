@@ -83,6 +83,33 @@ fn after_apply_every_plan_of_tenants_is_empty_and_all_of_them_can_log_in() {
         let logins: Vec<_> = tenants.map(|it| login(&stage, &server, &it)).collect();
         assert!(logins.len() >= yaml["Tenants"].as_array().unwrap().len(), "{name}: {logins:?}");
         call(&stage, "Deprovision", &yaml);
+        for tenant in yaml["Tenants"].as_array().unwrap() {
+            let policy = policy(&yaml, tenant);
+            assert_eq!(left(&server, tenant, &yaml), expected(&policy), "{name}: {tenant}");
+        }
+    }
+}
+
+/// What is asked for when a tenant goes.
+fn policy(yaml: &Value, tenant: &Value) -> String {
+    let said = tenant.get("OnRemove").unwrap_or(&yaml["TenantDefaults"]["OnRemove"]);
+    said.as_str().or(said["Policy"].as_str()).unwrap_or("Retain").to_owned()
+}
+
+/// Whether the tenant's role may log in, if there is one.
+fn left(server: &Server, tenant: &Value, yaml: &Value) -> Vec<Vec<Option<String>>> {
+    let name = tenant["Name"].as_str().unwrap();
+    let pattern = yaml["TenantDefaults"]["Username"].as_str().unwrap_or("{name}_user");
+    let role = pattern.replace("{name}", name);
+    let sql = format!("SELECT rolcanlogin::text FROM pg_roles WHERE rolname = '{role}'");
+    server.admin("postgres").rows(&sql)
+}
+
+fn expected(policy: &str) -> Vec<Vec<Option<String>>> {
+    match policy {
+        "Drop" => Vec::new(),
+        "Disable" => vec![vec![Some("false".to_owned())]],
+        _ => vec![vec![Some("true".to_owned())]],
     }
 }
 

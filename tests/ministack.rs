@@ -246,9 +246,20 @@ fn a_stack_with_tenants_is_created_updated_and_deleted() {
     assert!(plan.contains("connection limit 50 -> 20"), "{plan}");
     assert_eq!(stack.output("AcmeSecret"), acme);
 
+    let drops = [fewer[0], fewer[1], ("OnRemove", "Drop")];
+    stack.update(TENANTS, &world.quickstart(&drops));
+    stack.ends("UPDATE_COMPLETE");
+    assert_eq!(session(&acme).0, "acme_user in acme");
+    // With a session of its roles a tenant would stay.
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename ~ '^(acme|globex)_'";
+    wait_until("the sessions of this test are gone", || {
+        server.admin("postgres").value(sessions) == "0"
+    });
     stack.delete();
     stack.ends("DELETE_COMPLETE");
-    assert_eq!(session(&acme).0, "acme_user in acme", "`OnRemove` is `Retain`");
+    let left = "SELECT (SELECT count(*) FROM pg_database WHERE datname IN ('acme', 'globex')) \
+                + (SELECT count(*) FROM pg_roles WHERE rolname ~ '^(acme|globex)_')";
+    assert_eq!(server.admin("postgres").value(left), "0");
 }
 
 #[test]

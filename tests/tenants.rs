@@ -4,38 +4,25 @@
 
 mod stage;
 mod support;
+mod tenancy;
 
-use serde_json::{Value, json};
+#[path = "tenants/access.rs"]
+mod access;
+#[path = "tenants/changes.rs"]
+mod changes;
+#[path = "tenants/drift.rs"]
+mod drift;
+#[path = "tenants/insides.rs"]
+mod insides;
+#[path = "tenants/schemas.rs"]
+mod schemas;
+#[path = "tenants/telling.rs"]
+mod telling;
+
+use serde_json::json;
 use stage::{Stage, data};
-use support::{Client, Secrets, Server};
-
-/// The login in a secret.
-fn login(secrets: &Secrets, name: &str) -> Value {
-    serde_json::from_str(&secrets.text(name, "AWSCURRENT").unwrap()).unwrap()
-}
-
-/// A session with the login in a secret.
-fn session(server: &Server, secrets: &Secrets, name: &str) -> Client {
-    let login = login(secrets, name);
-    let text = |key: &str| login[key].as_str().unwrap().to_owned();
-    Client::connect(&server.config(&text("username"), &text("password"), &text("dbname")))
-}
-
-/// Creates a stack with these properties, checks that a second run finds nothing to do, and gives
-/// the first answer.
-#[track_caller]
-fn created(stage: &Stage, properties: &Value) -> Value {
-    let mut stack = stage.stack();
-    let create = stack.create(stage.properties(properties.clone()));
-    let answer = stage.succeed(&mut stack, &create);
-    let mut again = properties.clone();
-    again["Nonce"] = "2".into();
-    let update = stack.update(stage.properties(again));
-    let second = stage.succeed(&mut stack, &update);
-    assert_eq!(data(&second, "Changed"), "false", "{second:#}");
-    assert_eq!(data(&second, "Plan"), "", "{second:#}");
-    answer
-}
+use support::Server;
+use tenancy::{Life, login, session};
 
 #[test]
 fn a_tenant_gets_its_database_its_login_and_its_secret() {
@@ -46,7 +33,9 @@ fn a_tenant_gets_its_database_its_login_and_its_secret() {
             {"Name": "acme"},
             {"Name": "globex", "Owner": "tenant", "ConnectionLimit": 7},
         ]});
-        let answer = created(&stage, &tenants);
+        let mut life = Life::new(&stage);
+        let answer = life.apply(&tenants);
+        life.assert_done(&tenants);
         assert_eq!(data(&answer, "Tenants"), "2");
         assert_eq!(data(&answer, "TenantsOmitted"), "0");
         for (tenant, owner, limit) in [("acme", "postgres", 50), ("globex", "globex_user", 7)] {

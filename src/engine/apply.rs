@@ -32,6 +32,8 @@ pub(super) async fn run(
     loop {
         let done = Box::pin(once(world, task, loaded, &mut memory)).await;
         match done.map_err(Failure::recognised) {
+            // A login that came with the task is a tenant's, which is tried again as a whole.
+            Err(failure) if task.login.is_some() => return Err(failure),
             Err(failure) if failure.heals() && tries.again(task.budget, &failure).await => {}
             Err(Failure::Gone(_)) => return Err(Failure::Gone(memory.stand)),
             result => return result,

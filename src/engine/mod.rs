@@ -237,17 +237,23 @@ pub async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
                 0 => "nothing to do".to_owned(),
                 _ => format!("{steps} steps would be taken; nothing was changed"),
             };
+            let reason = with_notes(reason, &look.plan);
             Ok(Outcome { rehearsal, ..task.outcome(&look, false, reason) })
         }
         Mode::Verify => {
             let look = look(world, task, loaded, false).await?;
             if look.plan.steps.is_empty() {
-                Ok(task.outcome(&look, false, "the database is as wanted".into()))
+                let reason = with_notes("the database is as wanted".into(), &look.plan);
+                Ok(task.outcome(&look, false, reason))
             } else {
                 Err(Failure::Differs(look.plan))
             }
         }
     }
+}
+
+fn with_notes(reason: String, plan: &Plan) -> String {
+    plan.notes.iter().fold(reason, |said, note| format!("{said}; {note}"))
 }
 
 /// Looks and plans on a session that the server keeps from writing.
@@ -354,6 +360,12 @@ async fn lock_and_observe(
                 let ended = lock::end_predecessors(session, stack_id, id, request_id, reach).await;
                 if ended.map_err(inspect::InspectError::from)? > 0 {
                     tracing::warn!("ended the session of an earlier delivery of this request");
+                }
+            }
+            if told {
+                let ended = lock::end_tenants(session, &task.ledger).await;
+                if ended.map_err(inspect::InspectError::from)? > 0 {
+                    tracing::warn!("ended sessions of tenants that held the lock of the resource");
                 }
             }
             let got = session.value(&attempt).await.map_err(inspect::InspectError::from)?;

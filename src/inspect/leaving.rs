@@ -37,7 +37,7 @@ pub const SESSIONS: &str = "pg_catalog.pg_stat_activity a WHERE a.pid <> pg_cata
 /// as SQL about `pg_stat_activity a`, do not count.
 pub async fn ties(
     session: &Session,
-    (databases, roles, schemas): (&[&str], &[String], &[&str]),
+    (databases, roles, schemas): (&[&str], &[String], &[String]),
     ignored: &str,
 ) -> Result<Ties, InspectError> {
     let mut sql = format!(
@@ -62,7 +62,7 @@ pub async fn ties(
              'owners', (SELECT json_agg(DISTINCT pg_get_userbyid(owner)) FROM ({}) owned)) \
              FROM pg_namespace n WHERE n.nspname = ANY ({});",
             each.join(" UNION "),
-            text_array(schemas.iter().copied()),
+            text_array(schemas.iter().map(String::as_str)),
         );
     }
     let mut ties = Ties::default();

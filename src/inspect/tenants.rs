@@ -22,7 +22,7 @@ pub struct Names<'a> {
     /// Databases.
     pub databases: Vec<&'a str>,
     /// Schemas of the target database.
-    pub schemas: Vec<&'a str>,
+    pub schemas: Vec<String>,
     /// Roles.
     pub roles: Vec<String>,
     /// Tenants, of which everything that the ledger has is wanted.
@@ -51,10 +51,19 @@ fn settings(config: &str) -> String {
 const MORE_THAN_ADMIN: &str = "(coalesce((to_jsonb(m)->>'inherit_option')::bool, true) \
      OR coalesce((to_jsonb(m)->>'set_option')::bool, true))";
 
-/// Whether a role is a tenant's, by its comment.
-fn is_tenants(role: &str) -> String {
+/// SQL that tells whether a row of `pg_roles` is a tenant's login: by its comment, or as the second
+/// login of one that has it. Only who made a role, or a superuser, can comment on it.
+pub fn is_tenants(role: &str) -> String {
+    let marked = |it: &str| {
+        format!(
+            "coalesce(starts_with(shobj_description({it}.oid, 'pg_authid'), 'execute-sql tenant '), false)"
+        )
+    };
     format!(
-        "coalesce(starts_with(shobj_description({role}.oid, 'pg_authid'), 'execute-sql tenant '), false)"
+        "({} OR EXISTS (SELECT FROM pg_roles b WHERE {role}.rolname = b.rolname || '{CLONE}' AND {} \
+         AND pg_has_role({role}.oid, b.oid, 'MEMBER')))",
+        marked(role),
+        marked("b")
     )
 }
 
@@ -77,11 +86,9 @@ pub async fn cluster(session: &Session) -> Result<Cluster, InspectError> {
          'by', (SELECT json_agg(DISTINCT pg_get_userbyid(a.grantor)) {by_public} AND a.grantor <> d.datdba), \
          'relying', (SELECT json_agg(r.rolname ORDER BY r.rolname) FROM pg_roles r WHERE r.rolcanlogin \
            AND NOT r.rolsuper AND NOT pg_has_role(r.oid, d.datdba, 'USAGE') AND NOT {by_more} \
-           AND NOT {} AND NOT EXISTS (SELECT FROM pg_roles b WHERE r.rolname = b.rolname || '{CLONE}' \
-             AND {} AND pg_has_role(r.oid, b.oid, 'MEMBER')))) \
+           AND NOT {})) \
          FROM pg_database d WHERE d.datallowconn AND EXISTS (SELECT {by_public}) ORDER BY d.datname",
         is_tenants("r"),
-        is_tenants("b"),
     );
     let mut cluster = Cluster::default();
     for (tag, it) in json_rows(session.run(&sql).await?)? {
@@ -119,7 +126,7 @@ pub async fn found(
     ours: Option<String>,
 ) -> Result<Found, InspectError> {
     let databases = text_array(names.databases.iter().copied());
-    let schemas = text_array(names.schemas.iter().copied());
+    let schemas = text_array(names.schemas.iter().map(String::as_str));
     let roles = text_array(names.roles.iter().map(String::as_str));
     let mut sql = format!(
         "SELECT 'database', json_build_object('name', d.datname, 'oid', d.oid::int8, \
@@ -129,6 +136,7 @@ pub async fn found(
          'grants', {}) FROM pg_database d WHERE d.datname = ANY ({databases});\n\
          SELECT 'role', json_build_object('name', r.rolname, 'oid', r.oid::int8, 'login', r.rolcanlogin, \
          'limit', r.rolconnlimit, 'comment', shobj_description(r.oid, 'pg_authid'), \
+         'expires', coalesce(r.rolvaliduntil, 'infinity') <> 'infinity', \
          'mighty', r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls \
            OR EXISTS (SELECT FROM pg_roles g WHERE pg_has_role(r.oid, g.oid, 'MEMBER') AND (g.rolsuper \
            OR g.rolcreaterole OR g.rolcreatedb OR g.rolbypassrls OR g.rolname = current_user OR g.rolname = ANY ({MIGHTY}))), \
@@ -223,6 +231,7 @@ fn role(it: &Value) -> Result<Role, InspectError> {
         mighty: it["mighty"] == true,
         member_of: texts(&it["of"]),
         has_master: it["master"] == true,
+        expires: it["expires"] == true,
         settings,
         comment: it["comment"].as_str().map(str::to_owned),
     })
@@ -286,6 +295,7 @@ pub async fn inside(
                 schemas: number(&it["schemas"])?,
                 relations: number(&it["relations"])?,
                 defaults: it["defaults"] == true,
+                excess: number(&it["excess"])?,
             };
             inside.lacking.insert(text(&it["role"])?, lacking);
         }
@@ -328,15 +338,41 @@ fn lacking(user: &str, role: &str, writes: bool) -> String {
          'relations', (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
            WHERE c.relowner = u.oid AND n.nspname !~ '^(pg_|execute_sql)' AND CASE \
            WHEN c.relkind IN ('r', 'v', 'm', 'f', 'p') THEN NOT ({}) WHEN c.relkind = 'S' THEN NOT ({}) END), \
-         'defaults', NOT ({} AND {} AND {})) \
+         'defaults', NOT ({} AND {} AND {}), 'excess', {}) \
          FROM pg_roles w, pg_roles u WHERE w.rolname = {} AND u.rolname = {};\n",
         all("has_table_privilege", "c.oid", tables),
         all("has_sequence_privilege", "c.oid", sequences),
         default('r', defaults.0),
         default('S', defaults.1),
         default('n', "U"),
+        excess(tables, sequences),
         literal(role),
         literal(user),
+    )
+}
+
+/// How many objects of `u` give `w` more than these privileges. What somebody else granted on is
+/// not counted, for `u` cannot take it back.
+fn excess(tables: &str, sequences: &str) -> String {
+    let list = |it: &str| text_array(it.split(','));
+    let more = |acl: &str, allowed: String| {
+        format!(
+            "EXISTS (SELECT FROM aclexplode({acl}) a WHERE a.grantee = w.oid AND a.grantor = u.oid \
+             AND a.privilege_type <> ALL ({allowed}))"
+        )
+    };
+    format!(
+        "(SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relowner = u.oid AND n.nspname !~ '^(pg_|execute_sql)' AND CASE \
+         WHEN c.relkind IN ('r', 'v', 'm', 'f', 'p') THEN {} WHEN c.relkind = 'S' THEN {} END) \
+         + (SELECT count(*) FROM pg_namespace n WHERE n.nspowner = u.oid AND {}) \
+         + (SELECT count(*) FROM pg_default_acl p WHERE p.defaclrole = u.oid AND p.defaclnamespace = 0 \
+         AND CASE p.defaclobjtype WHEN 'r' THEN {} WHEN 'S' THEN {} END)",
+        more("c.relacl", list(tables)),
+        more("c.relacl", list(sequences)),
+        more("n.nspacl", list("USAGE")),
+        more("p.defaclacl", list(tables)),
+        more("p.defaclacl", list(sequences)),
     )
 }
 

@@ -9,6 +9,7 @@ mod tenant;
 
 pub use changeset::Progress;
 pub use schema::{DEFAULT, default_schema, schema};
+pub use tenant::of_a_schema;
 
 use crate::ident::Identifier;
 use crate::observed::{Kind, Ledger};

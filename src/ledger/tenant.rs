@@ -7,8 +7,14 @@
 
 use super::Entry;
 use crate::desired::tenant::{OnRemove, Tenant};
+use crate::ident::{Identifier, IdentifierError};
 use crate::observed::tenant::HeldKind;
 use crate::sql::{literal, text_array};
+
+/// The schema with the ledger of a tenant that is a schema itself.
+pub fn of_a_schema(schema: &Identifier) -> Result<Identifier, IdentifierError> {
+    Identifier::new(format!("{}_{schema}", super::DEFAULT))
+}
 
 impl Entry<'_> {
     /// The resource has tenants from now on.

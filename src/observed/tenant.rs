@@ -101,6 +101,8 @@ pub struct Role {
     pub member_of: Vec<String>,
     /// Whether the master is a member of it with more than ADMIN.
     pub has_master: bool,
+    /// Whether it has a `VALID UNTIL`.
+    pub expires: bool,
     /// `ALTER ROLE … SET`, by `database/setting`, with an empty database for all of them.
     pub settings: BTreeMap<String, String>,
     /// The comment on it.
@@ -188,10 +190,6 @@ pub struct KnownSecret {
     pub arn: String,
     /// Whose it is, by its tags: stack and logical id.
     pub owner: Option<(String, String)>,
-    /// The tenant of its tags.
-    pub tenant: Option<String>,
-    /// The physical id of its tags.
-    pub physical_id: Option<String>,
     /// Whether that resource made it.
     pub made: bool,
     /// `host`, `port`, `dbname`, `username`, `engine`, `masterarn` as it has them.
@@ -200,8 +198,8 @@ pub struct KnownSecret {
     pub has_password: bool,
     /// Rotation as it is set up: the function and the days.
     pub rotation: Option<(String, u32)>,
-    /// The tag that says how it rotates.
-    pub strategy: Option<String>,
+    /// All of its tags.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What came of logging in with a secret.
@@ -240,6 +238,8 @@ pub struct Lacking {
     pub relations: u32,
     /// Default privileges of the tenant's role that are not there.
     pub defaults: bool,
+    /// Schemas, tables, sequences and default privileges with more than it is to have.
+    pub excess: u32,
 }
 
 /// Whether a secret's tags and a mark say that it is this resource's.

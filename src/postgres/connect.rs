@@ -71,7 +71,9 @@ pub struct SessionOptions {
 
 /// What could make a session other than it seems, or impossible.
 const GUARDS: &str = " -c role=none -c local_preload_libraries= -c row_security=on \
-    -c password_encryption=scram-sha-256 -c check_function_bodies=on -c synchronous_commit=on";
+    -c password_encryption=scram-sha-256 -c check_function_bodies=on -c synchronous_commit=on \
+    -c idle_session_timeout=0 -c default_transaction_isolation=read\\ committed \
+    -c default_transaction_deferrable=off -c exit_on_error=off -c quote_all_identifiers=off";
 
 impl SessionOptions {
     /// As the startup packet's `options`, so that no statement ever runs without them.

@@ -203,6 +203,15 @@ impl ConnectError {
         }
     }
 
+    /// Whether the role or the database has all the connections that it may have.
+    pub fn is_full(&self) -> bool {
+        // `InitPostgres` says it too, of the server as a whole.
+        const THEIRS: [&str; 2] = ["InitializeSessionUserId", "CheckMyDatabase"];
+        let Self::Refused(_, error) = self else { return false };
+        error.sqlstate.as_deref() == Some("53300")
+            && error.routine.as_deref().is_some_and(|it| THEIRS.contains(&it))
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {

@@ -43,7 +43,7 @@ pub fn finish(
     let open = "ALLOW_CONNECTIONS true CONNECTION LIMIT";
     let _infallible = writeln!(sql, "ALTER DATABASE {} WITH {open} {limit};", name.quoted());
     if tenant.owner == Owner::Tenant {
-        sql += &as_member(&tenant.username, &give(name, &tenant.username, master));
+        sql += &as_member(&tenant.username, &give(tenant, name, &tenant.username, master));
     }
     sql + &entry.holds_database(name.as_str())
 }
@@ -77,18 +77,24 @@ pub fn statements(change: &Change, tenant: &Tenant, entry: &Entry<'_>, mark: &st
             format!("ALTER DATABASE {} CONNECTION LIMIT {to};\n", name.quoted())
         }
         Change::CloseDatabase { name } => close(name),
-        Change::GrantDatabase { name, to, privileges } => grant(name, to, privileges),
+        Change::GrantDatabase { name, to, privileges } => grant_only(name, to, privileges),
         Change::Set { setting, value } => set(own, setting, value),
         _ => String::new(),
     }
 }
 
-/// `ALTER DATABASE … OWNER TO`; the master keeps what it needs there.
-pub fn give(name: &Identifier, to: &Identifier, master: &str) -> String {
-    let kept = match Identifier::new(master) {
-        Ok(it) if it != *to => grant(name, &it, "CTc"),
-        _ => String::new(),
-    };
+/// `ALTER DATABASE … OWNER TO`. The privileges of the old owner become the new one's, so all that
+/// anybody needs there is granted again.
+pub fn give(tenant: &Tenant, name: &Identifier, to: &Identifier, master: &str) -> String {
+    let own = format!("ALTER DATABASE {} OWNER TO {};\n", name.quoted(), to.quoted());
+    database_grants(tenant, master)
+        .iter()
+        .fold(own, |sql, (login, letters)| sql + &grant(name, login, letters))
+}
+
+/// Back to an owner whose other privileges were left as they are.
+pub fn give_back(name: &Identifier, to: &Identifier, master: &str) -> String {
+    let kept = Identifier::new(master).map(|it| grant(name, &it, "CTc")).unwrap_or_default();
     format!("ALTER DATABASE {} OWNER TO {};\n{kept}", name.quoted(), to.quoted())
 }
 
@@ -108,6 +114,11 @@ fn close(name: &Identifier) -> String {
 
 fn set(name: &Identifier, setting: &str, value: &str) -> String {
     format!("ALTER DATABASE {} {};\n", name.quoted(), assignment(setting, value))
+}
+
+fn grant_only(name: &Identifier, to: &Identifier, letters: &str) -> String {
+    let all = format!("REVOKE ALL ON DATABASE {} FROM {};\n", name.quoted(), to.quoted());
+    all + &grant(name, to, letters)
 }
 
 fn grant(name: &Identifier, to: &Identifier, letters: &str) -> String {
@@ -132,20 +143,29 @@ pub fn schema_statements(
 ) -> String {
     let Place::Schema(own) = &tenant.place else { return String::new() };
     let owner = &tenant.username;
-    let oid = format!(
-        "(SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {})",
-        literal(own.as_str())
-    );
-    let held = |created| entry.holds(tenant, (HeldKind::Schema, own.as_str(), &oid), created, None);
-    let comment = format!("COMMENT ON SCHEMA {} IS {};\n", own.quoted(), literal(mark));
+    let held = |name: &Identifier, created| {
+        let oid = format!(
+            "(SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {})",
+            literal(name.as_str())
+        );
+        entry.holds(tenant, (HeldKind::Schema, name.as_str(), &oid), created, None)
+    };
+    // The ledger's own schema has a comment of the ledger's.
+    let comment = |name: &Identifier| {
+        if name == own {
+            format!("COMMENT ON SCHEMA {} IS {};\n", own.quoted(), literal(mark))
+        } else {
+            String::new()
+        }
+    };
     match change {
         Change::CreateSchema { name } => {
             let create =
                 format!("CREATE SCHEMA {} AUTHORIZATION {};\n", name.quoted(), owner.quoted());
-            as_member(owner, &(create + &comment)) + &held(true)
+            as_member(owner, &(create + &comment(name))) + &held(name, true)
         }
-        Change::AdoptSchema { .. } => as_member(owner, &comment) + &held(false),
-        Change::Mark { kind: "schema", .. } => as_member(owner, &comment),
+        Change::AdoptSchema { name } => as_member(owner, &comment(name)) + &held(name, false),
+        Change::Mark { kind: "schema", name } => as_member(owner, &comment(name)),
         Change::GiveSchema { name, to, .. } => {
             let give = format!("ALTER SCHEMA {} OWNER TO {};\n", name.quoted(), to.quoted());
             as_member(owner, &give)
@@ -153,7 +173,7 @@ pub fn schema_statements(
         Change::CloseSchema { name } => {
             as_member(owner, &format!("REVOKE ALL ON SCHEMA {} FROM PUBLIC;\n", name.quoted()))
         }
-        Change::GrantDatabase { name, to, privileges } => grant(name, to, privileges),
+        Change::GrantDatabase { name, to, privileges } => grant_only(name, to, privileges),
         // All settings of all roles, for which lacks one is not worth a change of its own.
         Change::Set { setting, value } => {
             let mut sql = String::new();

@@ -35,18 +35,20 @@ pub fn of_tenant(change: &Change, tenant: &Tenant) -> String {
         + &defaults(&tenant.username, name, tables, sequences)
 }
 
-/// One by one: `ON ALL TABLES` stops at the first that belongs to an extension.
+/// What a role had with another access goes first. One by one: `ON ALL TABLES` stops at the first that belongs to an extension.
 fn existing(owner: &Identifier, role: &Identifier, tables: &str, sequences: &str) -> String {
     let (role, user) = (literal(role.as_str()), literal(owner.as_str()));
     format!(
         "DO $grant$ DECLARE it record; BEGIN\n\
          FOR it IN SELECT n.nspname FROM pg_catalog.pg_namespace n \
            WHERE pg_catalog.pg_has_role({user}, n.nspowner, 'USAGE') AND n.nspname !~ '^(pg_|execute_sql)' LOOP\n\
+           EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA %I FROM %I', it.nspname, {role});\n\
            EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I', it.nspname, {role}); END LOOP;\n\
          FOR it IN SELECT n.nspname, c.relname, c.relkind FROM pg_catalog.pg_class c \
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_roles u ON u.oid = c.relowner \
            WHERE u.rolname = {user} AND n.nspname !~ '^(pg_|execute_sql)' \
            AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S') LOOP\n\
+           EXECUTE pg_catalog.format('REVOKE ALL ON TABLE %I.%I FROM %I', it.nspname, it.relname, {role});\n\
            IF it.relkind = 'S' THEN \
              EXECUTE pg_catalog.format('GRANT {sequences} ON SEQUENCE %I.%I TO %I', it.nspname, it.relname, {role}); \
            ELSE \
@@ -59,8 +61,9 @@ fn existing(owner: &Identifier, role: &Identifier, tables: &str, sequences: &str
 fn defaults(owner: &Identifier, role: &Identifier, tables: &str, sequences: &str) -> String {
     let (owner, role) = (owner.quoted(), role.quoted());
     let of = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT");
+    let not = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {owner} REVOKE ALL");
     format!(
-        "{of} {tables} ON TABLES TO {role};\n{of} {sequences} ON SEQUENCES TO {role};\n\
+        "{not} ON TABLES FROM {role};\n{not} ON SEQUENCES FROM {role};\n{of} {tables} ON TABLES TO {role};\n{of} {sequences} ON SEQUENCES TO {role};\n\
          {of} USAGE ON SCHEMAS TO {role};\n"
     )
 }

@@ -46,6 +46,13 @@ pub fn statements(
         Change::GrantIam { name } => format!("GRANT rds_iam TO {};\n", name.quoted()),
         Change::RevokeIam { name } => format!("REVOKE rds_iam FROM {};\n", name.quoted()),
         Change::ActAs { name, tenant } => act_as(name, tenant),
+        Change::ActAsItself { name, tenant } => {
+            let (name, tenant) = (name.quoted(), tenant.quoted());
+            format!("ALTER ROLE {name} RESET role;\nREVOKE {tenant} FROM {name};\n")
+        }
+        Change::NeverExpires { name } => {
+            format!("ALTER ROLE {} VALID UNTIL 'infinity';\n", name.quoted())
+        }
         Change::LeaveRole { name } => format!("REVOKE {} FROM CURRENT_USER;\n", name.quoted()),
         _ => String::new(),
     }

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::desired::tenant::Tenant;
-use crate::plan::tenants::Asking;
+use crate::plan::tenants::{Asking, ROTATION};
 
 /// The tag with the stack that has a secret.
 pub const STACK: &str = "execute-sql:stack";
@@ -18,8 +18,6 @@ pub const PHYSICAL_ID: &str = "execute-sql:physical-id";
 pub const TENANT: &str = "execute-sql:tenant";
 /// The tag that says whether that resource made the secret.
 pub const MADE: &str = "execute-sql:made";
-/// The tag with the strategy, which the rotation reads.
-pub const ROTATION: &str = "execute-sql:rotation";
 
 /// The text of a new secret.
 pub fn text(

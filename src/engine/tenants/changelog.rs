@@ -4,7 +4,7 @@
 //! changelog that several tenants share is read once.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
@@ -12,6 +12,7 @@ use super::super::{Task, Trigger, World, apply as engine, changelog as reading, 
 use super::Work;
 use super::one::Told;
 use super::see::Seen;
+use crate::budget::Budget;
 use crate::changelog::Loaded;
 use crate::desired::tenant::{Place, Tenant};
 use crate::desired::{Auth, Changelog, Connection, Desired, Mode};
@@ -46,8 +47,7 @@ impl Shelf {
 
 /// Schema of the ledger of a tenant that is a schema.
 pub fn ledger_of(schema: &Identifier) -> Result<Identifier, Failure> {
-    Identifier::new(format!("{}_{schema}", ledger::DEFAULT))
-        .map_err(|error| Failure::Internal(error.to_string()))
+    ledger::of_a_schema(schema).map_err(|error| Failure::Internal(error.to_string()))
 }
 
 /// Runs what is pending.
@@ -61,7 +61,8 @@ pub(super) async fn apply(
     let started = Instant::now();
     let loaded = work.shelf.get(work.world, work.task, wanted).await?;
     let (login, desired) = parts(work, tenant, seen, Mode::Apply)?;
-    let task = task(work, tenant, &login, &desired)?;
+    let budget = budget(work);
+    let task = task(work, tenant, (&login, &desired), &budget)?;
     let outcome = Box::pin(engine::run(work.world, &task, Some(&loaded))).await?;
     let steps =
         outcome.plan.steps.into_iter().map(|step| Change::Changeset { step }).collect::<Vec<_>>();
@@ -85,7 +86,8 @@ pub(super) async fn look(
     }
     let loaded = work.shelf.get(work.world, work.task, wanted).await?;
     let (login, desired) = parts(work, tenant, seen, Mode::Plan)?;
-    let task = task(work, tenant, &login, &desired)?;
+    let budget = budget(work);
+    let task = task(work, tenant, (&login, &desired), &budget)?;
     let look = Box::pin(looking(work.world, &task, Some(&loaded), work.with_events)).await?;
     Ok(look.plan.steps.into_iter().map(|step| Change::Changeset { step }).collect())
 }
@@ -104,7 +106,7 @@ fn parts(
     mode: Mode,
 ) -> Result<(Login, Desired), Failure> {
     let kept = seen.kept.get(&tenant.username);
-    let kept = kept.ok_or_else(|| TenantError::Full(tenant.username.to_string()))?;
+    let kept = kept.ok_or_else(|| TenantError::SecretAbsent(tenant.secret.id().to_owned()))?;
     let endpoint = work.master.endpoint();
     let database = match &tenant.place {
         Place::Database(name) => name.to_string(),
@@ -128,11 +130,21 @@ fn parts(
     Ok((login, desired))
 }
 
+/// A changeset waits for locks until its time is over, and who holds them may be the tenant. There
+/// must be time left then to say which one it was, and that the others are done.
+fn budget(work: &Work<'_>) -> Budget {
+    let whole = work.task.budget;
+    let rest = (whole.left() / 10).min(Duration::from_secs(10));
+    let budget = Budget::new(whole.deadline.checked_sub(rest).unwrap_or(whole.deadline));
+    budget.limit_statements(work.task.desired.statement_timeout);
+    budget
+}
+
 fn task<'t>(
     work: &'t Work<'_>,
     tenant: &Tenant,
-    login: &'t Login,
-    desired: &'t Desired,
+    (login, desired): (&'t Login, &'t Desired),
+    budget: &'t Budget,
 ) -> Result<Task<'t>, Failure> {
     let (ledger, search_path) = match &tenant.place {
         Place::Database(_) => (ledger::default_schema(), None),
@@ -154,6 +166,6 @@ fn task<'t>(
         event_at: None,
         labels: work.task.labels.clone(),
         started: work.task.started,
-        budget: work.task.budget,
+        budget,
     })
 }

@@ -36,7 +36,7 @@ pub(super) async fn settle(
     let mut session = None;
     let inside = of(work, tenant, is_new, seen, &mut session).await?;
     let inner = plan::inner::inner(tenant, &inside)?;
-    let (of_master, of_tenant): (Vec<_>, Vec<_>) =
+    let (mut of_master, of_tenant): (Vec<_>, Vec<_>) =
         inner.into_iter().partition(|it| !texts::of_master(it, tenant).is_empty());
     let extensions = extensions(work, tenant, is_new, seen, &mut session).await?;
     let started = Instant::now();
@@ -44,16 +44,18 @@ pub(super) async fn settle(
     // second one reads.
     master(work, tenant, session, &extensions, &of_master).await?;
     let own = own(work, tenant, seen).await?;
+    // Of a new database nobody needs to hear that its `public` was given away.
+    of_master.retain(|it| !is_new || !matches!(it, Change::GiveSchema { .. }));
     told.took(&of_master, started);
     told.took(
         &extensions.into_iter().map(|step| Change::Extension { step }).collect::<Vec<_>>(),
         started,
     );
-    if !of_tenant.is_empty() {
+    if own.is_none() && (tenant.changelog.is_some() || !of_tenant.is_empty()) {
+        return Err(TenantError::Full(format!("role `{}`", tenant.username)).into());
+    }
+    if let Some(own) = own.as_ref().filter(|_| !of_tenant.is_empty()) {
         let started = Instant::now();
-        let Some(own) = &own else {
-            return Err(TenantError::Full(tenant.username.to_string()).into());
-        };
         for change in &of_tenant {
             let sql = format!("BEGIN; {LAZY}{}COMMIT", texts::of_tenant(change, tenant));
             run(own, &change.to_string(), &sql).await?;
@@ -219,6 +221,11 @@ async fn master(
     for step in extensions {
         let done = apply::carry_out(session, step).await;
         done.map_err(|source| failed(&step.to_string(), source))?;
+        if let Step::CreateSchema { name } = step {
+            // It is the master's, and in this database all are the tenant's logins.
+            let usage = format!("GRANT USAGE ON SCHEMA {} TO PUBLIC", name.quoted());
+            run(session, &step.to_string(), &usage).await?;
+        }
     }
     run(session, &what, &(give + "COMMIT")).await.map(drop)
 }

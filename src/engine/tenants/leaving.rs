@@ -49,8 +49,8 @@ pub(super) async fn settle(
 ) -> Result<usize, Failure> {
     let (leavers, passed) = of_update(work, main).await?;
     if !passed.is_empty() {
-        let row = |it: &plan::Passed| work.entry.passes(it.kind, &it.name, &it.to);
-        let sql: String = passed.iter().map(row).collect();
+        let goes_over = |it: &plan::Passed| work.entry.passes(it.kind, &it.name, &it.to);
+        let sql: String = passed.iter().map(goes_over).collect();
         let sql = format!("{}{sql}COMMIT", begin(work));
         main.run(&sql).await.map_err(Failure::Ledger)?;
     }

@@ -13,7 +13,8 @@ use super::super::{Task, World, login};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::inspect::InspectError;
-use crate::postgres::{Endpoint, Session, SessionOptions, SqlError};
+use crate::plan::tenants::TenantError;
+use crate::postgres::{self, Endpoint, Session, SessionOptions, SqlError};
 
 /// The key of the cluster's lock: "execsqlc" in ASCII.
 const KEY: i64 = 0x6578_6563_7371_6c63;
@@ -78,7 +79,19 @@ impl<'a> Master<'a> {
 
     /// A session in a tenant's database. Nothing of the tenant's may run in it.
     pub(super) async fn inside(&self, database: &Identifier) -> Result<Session, Failure> {
-        self.open(Some(database.as_str()), &self.guarded()).await
+        let mut endpoint = self.endpoint();
+        database.as_str().clone_into(&mut endpoint.database);
+        endpoint.limit = self.task.desired.connection.connect_timeout.min(self.task.budget.left());
+        let options = self.guarded();
+        let first = postgres::connect(&endpoint, &options, &self.world.connectors);
+        match Box::pin(first).await {
+            Ok(session) => Ok(session),
+            // The limit of the database is the tenant's, and nobody knows when there is room again.
+            Err(error) if error.is_full() => {
+                Err(TenantError::Full(format!("database `{database}`")).into())
+            }
+            Err(_) => self.open(Some(database.as_str()), &options).await,
+        }
     }
 
     async fn open(

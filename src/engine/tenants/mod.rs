@@ -31,11 +31,11 @@ use crate::apply::ApplyError;
 use crate::desired::tenant::{Place, Tenant};
 use crate::failure::{Failure, Trouble};
 use crate::inspect;
-use crate::ledger::{AuditRow, Entry};
+use crate::ledger::{self, AuditRow, Entry};
 use crate::observed::Offered;
 use crate::observed::tenant::{Cluster, Found, Held};
 use crate::plan::Step;
-use crate::plan::tenants::{self as plan, Asking, Change};
+use crate::plan::tenants::{self as plan, Asking, Change, TenantError};
 use crate::postgres::Session;
 use crate::request::RequestType;
 use crate::sql::literal;
@@ -46,6 +46,9 @@ const BATCH: usize = 64;
 /// A tenant takes up to three connections: the target database, its own, its login. While its
 /// database is being made it takes one, and another tenant has its turn.
 const EACH: u32 = 4;
+
+/// So often a lock that was not to be had in `LockTimeout` is tried again for a tenant.
+const LOCKED: u32 = 3;
 
 /// What every tenant's work needs.
 pub(super) struct Work<'a> {
@@ -177,7 +180,8 @@ fn names<'t>(batch: &'t [Tenant], target: &'t str) -> inspect::tenants::Names<'t
         match &tenant.place {
             Place::Database(name) => names.databases.push(name.as_str()),
             Place::Schema(name) => {
-                names.schemas.push(name.as_str());
+                names.schemas.push(name.to_string());
+                names.schemas.extend(ledger::of_a_schema(name).ok().map(|it| it.to_string()));
                 names.databases.push(target);
                 // A role of the same name would have the schema in its search path.
                 names.roles.push(name.to_string());
@@ -284,7 +288,9 @@ async fn again(
 ) -> Result<Told, Failure> {
     /// The template of a new database is in use.
     const IN_USE: &str = "55006";
-    let mut tries = Tries::default();
+    /// So often a full tenant is looked at again.
+    const MOST_LOOKS: u32 = 3;
+    let (mut tries, mut looks, mut locked) = (Tries::default(), 0, 0);
     let mut result = first;
     loop {
         let failure = match result.map_err(Failure::recognised) {
@@ -292,9 +298,18 @@ async fn again(
             Err(failure) => failure,
         };
         let taken = matches!(&failure, Failure::Secret(error) if error.is_taken());
-        let rotating = matches!(&failure, Failure::Tenant(plan::TenantError::Rotating(_)));
-        let heals = failure.heals() || taken || rotating || failure.sqlstate() == Some(IN_USE);
-        if !heals || !tries.again(work.task.budget, &failure).await {
+        let rotating = matches!(&failure, Failure::Tenant(TenantError::Rotating(_)));
+        // Sessions of a moment ago may still count.
+        let full = matches!(&failure, Failure::Tenant(TenantError::Full(_)));
+        looks += u32::from(full);
+        // What is locked here is the tenant's, and it may keep its locks for as long as it likes.
+        locked += u32::from(failure.is_lock_timeout());
+        let heals = failure.heals()
+            || taken
+            || rotating
+            || failure.sqlstate() == Some(IN_USE)
+            || (full && looks <= MOST_LOOKS);
+        if !heals || locked > LOCKED || !tries.again(work.task.budget, &failure).await {
             return Err(failure);
         }
         result = Box::pin(fresh(work, tenant)).await;

@@ -14,7 +14,7 @@ use super::see::{self, Kept, Seen, Tried};
 use super::{Work, inside, secrets};
 use crate::apply::ApplyError;
 use crate::apply::tenants::{as_member, database, role};
-use crate::desired::tenant::{Owner, Place, Tenant};
+use crate::desired::tenant::{Owner, Place, Secret, Tenant};
 use crate::failure::Failure;
 use crate::ident::Identifier;
 use crate::ledger::AuditRow;
@@ -119,6 +119,7 @@ fn sight<'a>(work: &'a Work<'_>, found: &'a Found, seen: &'a Seen) -> Sight<'a> 
         secrets: &seen.secrets,
         logins: &seen.logins,
         keys: &seen.keys,
+        tags: &seen.tags,
     }
 }
 
@@ -191,9 +192,13 @@ async fn roles(
         }
         _ => false,
     };
+    let is_given = |login: &Identifier| {
+        let mut logins = tenant.logins();
+        logins.any(|it| it.0 == login && matches!(it.2, Secret::Given(_)))
+    };
     let written = outer.iter().filter_map(|it| match it {
         Change::CreateSecret { login, .. } => Some((login, true)),
-        Change::TagSecret { login, .. } => Some((login, made(login))),
+        Change::TagSecret { login, .. } if !is_given(login) => Some((login, made(login))),
         _ => None,
     });
     for (login, created) in written {
@@ -212,8 +217,7 @@ async fn roles(
     // CREATE DATABASE waits for the disk, and so for this too.
     let lazy =
         if new_database(outer).is_some() { "SET LOCAL synchronous_commit = off;\n" } else { "" };
-    let sql = format!("{}{lazy}{sql}COMMIT", begin(work));
-    alone(work, &what, &sql).await?;
+    alone(work, &what, &format!("{}{lazy}{sql}COMMIT", begin(work))).await?;
     let written = |arn: &String| seen.kept.values().any(|it| it.arn == *arn);
     work.unwritten().retain(|it| !written(it));
     told.took(&done, started);
@@ -287,9 +291,7 @@ async fn of_database<'w>(
     }
     let given = outer.iter().find(|it| matches!(it, Change::GiveDatabase { .. }));
     if let Some(change @ Change::GiveDatabase { name, to, .. }) = given {
-        sql += &database::give(name, to, &work.cluster.master);
-        // What the owner had by being it, it has no more.
-        sql += &database::grants(tenant, name, &work.cluster.master);
+        sql += &database::give(tenant, name, to, &work.cluster.master);
         done.push(change.clone());
     }
     if sql.is_empty() {

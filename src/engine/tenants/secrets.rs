@@ -6,14 +6,14 @@ use std::time::Instant;
 use secrecy::ExposeSecret;
 
 use super::Work;
-use super::one::Told;
+use super::one::{self, Told};
 use super::see::{Kept, Seen};
 use crate::apply::tenants::secret as texts;
-use crate::desired::tenant::Tenant;
+use crate::desired::tenant::{Secret, Tenant};
 use crate::failure::Failure;
 use crate::ident::Identifier;
-use crate::observed::tenant::{SecretState, is_same};
-use crate::plan::tenants::Change;
+use crate::observed::tenant::{HeldKind, SecretState, is_same};
+use crate::plan::tenants::{self as plan, Change};
 use crate::redact;
 use crate::secrets::{Login, NewSecret, Put, RotationRule, SecretError, password, token, with};
 
@@ -21,6 +21,8 @@ use crate::secrets::{Login, NewSecret, Put, RotationRule, SecretError, password,
 pub(super) const WINDOW: u8 = 30;
 
 /// Takes back scheduled deletions; whose the secrets are was looked at before.
+///
+/// The ledger knows of it first: a secret that waits for its deletion takes no tags.
 pub(super) async fn restore(
     work: &Work<'_>,
     tenant: &Tenant,
@@ -28,7 +30,13 @@ pub(super) async fn restore(
     seen: &Seen,
 ) -> Result<(), Failure> {
     for change in changes {
-        if let Change::RestoreSecret { login, name } = change {
+        if let Change::RestoreSecret { name, login } = change {
+            if let Some(SecretState::Deleted(known)) = seen.secrets.get(login) {
+                let held = (HeldKind::Secret, known.arn.as_str(), "NULL");
+                let holds = work.entry.holds(tenant, held, known.owner.is_some(), None);
+                let sql = format!("{}{holds}COMMIT", one::begin(work));
+                one::alone(work, &change.to_string(), &sql).await?;
+            }
             work.world.secrets.restore(name).await?;
             let mut tags = texts::tags(tenant, &work.asking);
             let (stack, resource) = (work.asking.stack_id, work.asking.logical_id);
@@ -66,6 +74,9 @@ pub(super) async fn write(
             }
             Change::TagSecret { login, name } => {
                 let mut tags = texts::tags(tenant, &work.asking);
+                let is_given = |(it, _, secret): (&Identifier, _, &Secret)| {
+                    it == login && matches!(secret, Secret::Given(_))
+                };
                 let (stack, resource) = (work.asking.stack_id, work.asking.logical_id);
                 let ours = |it: &SecretState| match it {
                     SecretState::Here(known) => is_same(known.owner.as_ref(), stack, resource),
@@ -74,6 +85,9 @@ pub(super) async fn write(
                 // Before the tags say that it is ours, or a later run takes the word of the others.
                 if !seen.secrets.get(login).is_some_and(ours) {
                     tags.insert(texts::MADE.into(), "false".into());
+                }
+                if tenant.logins().any(is_given) {
+                    tags.retain(|key, _| key == plan::ROTATION);
                 }
                 work.world.secrets.tag(name, &tags).await?;
             }
@@ -120,7 +134,10 @@ async fn update(
     let mut changes = Vec::new();
     for key in keys {
         let value = match *key {
-            "username" => kept.username.as_str().into(),
+            "username" => {
+                kept.username = login.clone();
+                login.as_str().into()
+            }
             "password" if tenant.iam_auth => serde_json::Value::String(String::new()),
             "password" => {
                 let fresh = password();

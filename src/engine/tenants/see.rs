@@ -14,7 +14,7 @@ use crate::apply::tenants::secret as texts;
 use crate::desired::tenant::{Place, Secret, Tenant};
 use crate::failure::Failure;
 use crate::ident::Identifier;
-use crate::observed::tenant::{Found, KnownSecret, LoginState, Role, SecretState};
+use crate::observed::tenant::{Found, HeldKind, KnownSecret, LoginState, Role, SecretState};
 use crate::postgres::{self, ConnectError, Endpoint, Session};
 use crate::redact;
 use crate::secrets::{Described, Login, SecretError, Which};
@@ -24,6 +24,8 @@ use crate::secrets::{Described, Login, SecretError, Which};
 pub(super) struct Seen {
     /// What each of its secrets is to say.
     pub(super) keys: BTreeMap<&'static str, String>,
+    /// The tags of those that are made.
+    pub(super) tags: BTreeMap<String, String>,
     /// The connection limit by which a new database is known as ours until it is whole.
     pub(super) mark: i32,
     /// Its secrets, by the login that they keep.
@@ -82,8 +84,14 @@ pub(super) async fn see(
     found: &Found,
     careful: bool,
 ) -> Result<Seen, Failure> {
-    let mark = fastrand::i32(1_000_000..i32::MAX);
-    let mut seen = Seen { keys: work.keys_of(tenant), mark, ..Seen::default() };
+    // An earlier run that was killed may still be making the database, with the mark that it had.
+    let begun = found.held.iter().filter(|it| it.kind == HeldKind::Database && work.is_ours(it));
+    let mut begun = begun
+        .filter(|it| matches!(&tenant.place, Place::Database(name) if it.name == name.as_str()));
+    let mark = begun.find_map(|it| it.mark);
+    let mark = mark.unwrap_or_else(|| fastrand::i32(1_000_000..i32::MAX));
+    let (keys, tags) = (work.keys_of(tenant), texts::tags(tenant, &work.asking));
+    let mut seen = Seen { keys, tags, mark, ..Seen::default() };
     let is_new = |login: &Identifier, secret: &Secret| {
         matches!(secret, Secret::Made(_))
             && !found.roles.contains_key(login.as_str())
@@ -182,8 +190,6 @@ fn known(described: &Described, text: Option<&SecretString>) -> KnownSecret {
     KnownSecret {
         arn: described.arn.clone(),
         owner: tag(texts::STACK).zip(tag(texts::RESOURCE)),
-        tenant: tag(texts::TENANT),
-        physical_id: tag(texts::PHYSICAL_ID),
         made: tag(texts::MADE).as_deref() == Some("true"),
         keys: plain
             .iter()
@@ -194,7 +200,7 @@ fn known(described: &Described, text: Option<&SecretString>) -> KnownSecret {
             .and_then(|it| it.as_str())
             .is_some_and(|it| !it.is_empty()),
         rotation: described.rotation.as_ref().map(|it| (it.lambda_arn.clone(), it.days)),
-        strategy: tag(texts::ROTATION),
+        tags: described.tags.clone(),
     }
 }
 

@@ -91,6 +91,18 @@ pub enum Change {
         /// The tenant's.
         tenant: Identifier,
     },
+    /// It acts as the tenant's role no more.
+    ActAsItself {
+        /// The role.
+        name: Identifier,
+        /// The tenant's.
+        tenant: Identifier,
+    },
+    /// `ALTER ROLE … VALID UNTIL 'infinity'`.
+    NeverExpires {
+        /// The role.
+        name: Identifier,
+    },
     /// The master is a member of the tenant's role, from a run that was interrupted.
     LeaveRole {
         /// The role.
@@ -286,6 +298,10 @@ impl fmt::Display for Change {
             Self::GrantIam { name } => write!(f, "~ role {name} logs in with IAM tokens"),
             Self::RevokeIam { name } => write!(f, "~ role {name} logs in with a password"),
             Self::ActAs { name, tenant } => write!(f, "~ role {name} acts as {tenant}"),
+            Self::ActAsItself { name, tenant } => {
+                write!(f, "~ role {name} acts as {tenant} no more")
+            }
+            Self::NeverExpires { name } => write!(f, "~ role {name}: its password does not expire"),
             Self::LeaveRole { name } => write!(f, "~ role {name}: the master leaves it"),
             Self::Mark { kind, name } => write!(f, "~ {kind} {name}: its comment"),
             Self::CreateDatabase { name } => write!(f, "+ database {name}"),

@@ -1,4 +1,4 @@
-//! What would change about a tenant's database, or about the schema in its place.
+//! What would change about a tenant's own database.
 
 use super::standing::{Standing, There, mark, standing};
 use super::{Change, Sight, TenantError};
@@ -7,7 +7,7 @@ use crate::ident::Identifier;
 use crate::observed::tenant::{Database, HeldKind};
 
 /// What a login needs of its database: letters of an ACL.
-fn privileges(access: Option<Access>, own_database: bool) -> &'static str {
+pub(super) fn privileges(access: Option<Access>, own_database: bool) -> &'static str {
     match access {
         None if own_database => "CTc",
         None | Some(Access::Readwrite | Access::Migrate) => "Tc",
@@ -105,80 +105,20 @@ fn of_attributes_of_database(
     changes
 }
 
-/// The grant that makes up what is missing of `letters`.
-fn grant(on: &Identifier, to: Identifier, letters: &str, has: Option<&str>) -> Option<Change> {
+/// The grant that makes `letters` of what there is.
+pub(super) fn grant(
+    on: &Identifier,
+    to: Identifier,
+    letters: &str,
+    has: Option<&str>,
+) -> Option<Change> {
     let has = has.unwrap_or_default();
-    let lacks = letters.chars().any(|it| !has.contains(it));
-    lacks.then(|| Change::GrantDatabase { name: on.clone(), to, privileges: letters.to_owned() })
-}
-
-/// The changes of a tenant's schema in the target database.
-pub(super) fn of_schema(
-    tenant: &Tenant,
-    name: &Identifier,
-    sight: &Sight<'_>,
-) -> Result<Vec<Change>, TenantError> {
-    let schema = sight.found.schemas.get(name.as_str());
-    let there =
-        schema.map(|it| There { oid: it.oid, comment: it.comment.as_deref(), unfinished: None });
-    let what = (HeldKind::Schema, name.as_str());
-    let stands = standing(what, there, &sight.found.held, &sight.asking, tenant.adopt)?;
-    // The search path of most roles begins with the schema of their own name, so what the tenant
-    // puts there would be run by that role.
-    let is_own = tenant.logins().any(|(login, ..)| login == name);
-    let is_roles =
-        sight.cluster.master == name.as_str() || sight.found.roles.contains_key(name.as_str());
-    if is_roles && !is_own && matches!(stands, Standing::Missing | Standing::Adopted) {
-        return Err(TenantError::SchemaOfRole(name.to_string()));
-    }
-    let own = || name.clone();
-    let mut changes = Vec::new();
-    match (stands, schema) {
-        (Standing::Missing, _) | (_, None) => changes.push(Change::CreateSchema { name: own() }),
-        (stands, Some(schema)) => {
-            if stands == Standing::Adopted {
-                changes.push(Change::AdoptSchema { name: own() });
-            } else if schema.comment.as_ref() != Some(&mark(&sight.asking, &tenant.name)) {
-                changes.push(Change::Mark { kind: "schema", name: own() });
-            }
-            if schema.owner != tenant.username.as_str() {
-                let (from, to) = (schema.owner.clone(), tenant.username.clone());
-                changes.push(Change::GiveSchema { name: own(), from, to });
-            }
-            if schema.grants.contains_key("") {
-                changes.push(Change::CloseSchema { name: own() });
-            }
-        }
-    }
-    let target = Identifier::new(&sight.cluster.target);
-    let grants = sight.found.databases.get(&sight.cluster.target).map(|it| &it.grants);
-    for (login, access, _) in tenant.logins() {
-        if let Ok(target) = &target {
-            let has = grants.and_then(|it| it.get(login.as_str())).map(String::as_str);
-            changes.extend(grant(target, login.clone(), privileges(access, false), has));
-        }
-        let role = sight.found.roles.get(login.as_str());
-        for (setting, value) in schema_settings(tenant, name) {
-            let key = format!("{}/{setting}", sight.cluster.target);
-            let has = role.and_then(|it| it.settings.get(&key));
-            let planned = Change::Set { setting, value: value.clone() };
-            if !is_set(has, &value) && !changes.contains(&planned) {
-                changes.push(planned);
-            }
-        }
-    }
-    Ok(changes)
-}
-
-/// The settings of all roles of a tenant that is a schema, its search path among them.
-pub fn schema_settings(tenant: &Tenant, schema: &Identifier) -> Vec<(String, String)> {
-    let path = ("search_path".to_owned(), schema.to_string());
-    let more = tenant.settings.iter().map(|(name, value)| (name.clone(), value.clone()));
-    std::iter::once(path).chain(more).collect()
+    let differs = letters.len() != has.len() || letters.chars().any(|it| !has.contains(it));
+    differs.then(|| Change::GrantDatabase { name: on.clone(), to, privileges: letters.to_owned() })
 }
 
 /// PostgreSQL keeps lists of names with quotes where they need them.
-fn is_set(has: Option<&String>, wanted: &str) -> bool {
+pub(super) fn is_set(has: Option<&String>, wanted: &str) -> bool {
     let plain = |it: &str| it.replace(['"', ' '], "");
     has.is_some_and(|it| it == wanted || plain(it) == plain(wanted))
 }

@@ -122,9 +122,7 @@ pub enum TenantError {
     #[error("secret `{0}` is being rotated")]
     Rotating(String),
     /// All connections that the tenant may have are taken.
-    #[error(
-        "role `{0}` has all the connections that it may have; its database was not looked into"
-    )]
+    #[error("{0} has all the connections that it may have; its database was not looked into")]
     Full(String),
 }
 

@@ -30,7 +30,7 @@ pub fn inner(tenant: &Tenant, inside: &Inside) -> Result<Vec<Change>, TenantErro
     }
     for role in tenant.roles.iter().filter(|it| it.access != Access::Migrate) {
         let lacks = inside.lacking.get(role.name.as_str());
-        if lacks.is_some_and(|it| it.schemas > 0 || it.relations > 0 || it.defaults) {
+        if lacks.is_some_and(|it| it.schemas + it.relations + it.excess > 0 || it.defaults) {
             changes.push(Change::GrantAccess { name: role.name.clone(), access: role.access });
         }
     }

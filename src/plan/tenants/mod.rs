@@ -13,6 +13,7 @@ mod error;
 pub mod inner;
 pub mod leaving;
 mod outer;
+mod schema;
 mod secret;
 mod standing;
 
@@ -22,11 +23,15 @@ use crate::ident::Identifier;
 use crate::observed::tenant::{Cluster, Found, LoginState, SecretState};
 
 pub use change::Change;
-pub use database::{database_grants, schema_settings};
+pub use database::database_grants;
 pub use error::TenantError;
 pub use outer::outer;
+pub use schema::schema_settings;
 pub use secret::rotations;
 pub use standing::{Standing, mark};
+
+/// The tag of a secret with the strategy, which the rotation reads.
+pub const ROTATION: &str = "execute-sql:rotation";
 
 /// The resource that asks.
 #[derive(Debug, Clone, Copy)]
@@ -57,4 +62,6 @@ pub struct Sight<'a> {
     /// What each of its secrets is to say: `engine`, `host`, `port`, `dbname`, and `masterarn` where
     /// there is one.
     pub keys: &'a BTreeMap<&'static str, String>,
+    /// The tags of those that are made.
+    pub tags: &'a BTreeMap<String, String>,
 }

@@ -3,13 +3,14 @@
 //! The order is the order in which it is done: a secret is written before its
 //! role gets the password, so that no crash in between loses one.
 
-use super::database::{of_database, of_schema};
-use super::secret::of_secret;
+use super::database::of_database;
+use super::schema::of_schema;
+use super::secret::{is_renewed, of_secret};
 use super::standing::{Standing, There, mark, standing};
 use super::{Change, Sight, TenantError};
-use crate::desired::tenant::{Access, Place, Tenant};
+use crate::desired::tenant::{Access, Place, Secret, Tenant};
 use crate::ident::Identifier;
-use crate::observed::tenant::{HeldKind, LoginState, Role, SecretState};
+use crate::observed::tenant::{HeldKind, LoginState, Role};
 
 /// Before PostgreSQL 15 everybody may create in every schema `public`, and its owner is the server's.
 const OLDEST: u32 = 150_000;
@@ -28,8 +29,8 @@ pub fn outer(tenant: &Tenant, sight: &Sight<'_>) -> Result<Vec<Change>, TenantEr
     for (login, _, secret) in tenant.logins() {
         changes.extend(of_secret(tenant, login, secret, sight)?);
     }
-    for (login, access, _) in tenant.logins() {
-        changes.extend(of_role(tenant, login, access, sight)?);
+    for (login, access, secret) in tenant.logins() {
+        changes.extend(of_role(tenant, login, (access, secret), sight)?);
     }
     match &tenant.place {
         Place::Database(name) => changes.extend(of_database(tenant, name, sight)?),
@@ -65,7 +66,7 @@ fn stays(tenant: &Tenant, sight: &Sight<'_>) -> Result<(), TenantError> {
 fn of_role(
     tenant: &Tenant,
     name: &Identifier,
-    access: Option<Access>,
+    (access, secret): (Option<Access>, &Secret),
     sight: &Sight<'_>,
 ) -> Result<Vec<Change>, TenantError> {
     if name.as_str() == sight.cluster.master {
@@ -88,22 +89,45 @@ fn of_role(
     } else if role.comment.as_ref() != Some(&mark(&sight.asking, &tenant.name)) {
         changes.push(Change::Mark { kind: "role", name: name.clone() });
     }
-    changes.extend(of_attributes(tenant, name, access, role, sight));
+    changes.extend(of_attributes(tenant, name, role));
+    // A token is refused where the role does not log in with tokens yet.
+    let is_refused = |it| !tenant.iam_auth && sight.logins.get(it) == Some(&LoginState::Refused);
+    if is_refused(name) || is_renewed(tenant, name, secret, sight.secrets.get(name)) {
+        changes.push(Change::SetPassword { name: name.clone() });
+    }
+    changes.extend(of_acting(tenant, name, access, role));
     // The secret may be the clone's at the moment; then it is the clone that has the password.
     let clone = sight.found.roles.get(&Tenant::clone_of(name)).filter(|_| tenant.alternates());
     if let (Some(clone), Ok(clone_name)) = (clone, Identifier::new(Tenant::clone_of(name))) {
-        changes.extend(of_attributes(tenant, &clone_name, access, clone, sight));
+        changes.extend(of_attributes(tenant, &clone_name, clone));
+        if is_refused(&clone_name) {
+            changes.push(Change::SetPassword { name: clone_name });
+        }
     }
     Ok(changes)
 }
 
-fn of_attributes(
+/// A role for migrations acts as the tenant's, and no other one does.
+fn of_acting(
     tenant: &Tenant,
     name: &Identifier,
     access: Option<Access>,
     role: &Role,
-    sight: &Sight<'_>,
-) -> Vec<Change> {
+) -> Option<Change> {
+    let owner = &tenant.username;
+    let is_set = role.settings.get("/role").map(String::as_str) == Some(owner.as_str());
+    let is_member = role.member_of.iter().any(|it| it == owner.as_str());
+    let (name, tenant) = (name.clone(), owner.clone());
+    match access {
+        Some(Access::Migrate) if !(is_set && is_member) => Some(Change::ActAs { name, tenant }),
+        Some(Access::Readonly | Access::Readwrite) if is_set || is_member => {
+            Some(Change::ActAsItself { name, tenant })
+        }
+        _ => None,
+    }
+}
+
+fn of_attributes(tenant: &Tenant, name: &Identifier, role: &Role) -> Vec<Change> {
     let mut changes = Vec::new();
     let name = || name.clone();
     if !role.login {
@@ -119,21 +143,8 @@ fn of_attributes(
     if !tenant.iam_auth && role.has_iam() {
         changes.push(Change::RevokeIam { name: name() });
     }
-    // A secret that is made for a role that is there, or that lacks a password, gets a new one.
-    let has_new_password = match sight.secrets.get(&name()) {
-        Some(SecretState::Absent) => true,
-        Some(SecretState::Here(known)) => !known.has_password,
-        _ => false,
-    };
-    let is_refused = sight.logins.get(&name()) == Some(&LoginState::Refused);
-    if !tenant.iam_auth && (has_new_password || is_refused) {
-        changes.push(Change::SetPassword { name: name() });
-    }
-    let owner = &tenant.username;
-    let acts = role.settings.get("/role").map(String::as_str) == Some(owner.as_str())
-        && role.member_of.iter().any(|it| it == owner.as_str());
-    if access == Some(Access::Migrate) && !acts {
-        changes.push(Change::ActAs { name: name(), tenant: owner.clone() });
+    if role.expires {
+        changes.push(Change::NeverExpires { name: name() });
     }
     if role.has_master {
         changes.push(Change::LeaveRole { name: name() });

@@ -1,14 +1,15 @@
-//! What would change about a tenant's secrets.
+//! What would change for the secrets of a tenant's logins, and for their rotation.
 //!
-//! A secret is never taken from another resource, and one that exists and is not
-//! ours to make is only read.
+//! A secret that the product makes is known by its tags, and by the ledger. One
+//! that was given is read and, but for the tag of its rotation, never written; it
+//! must be the login of the role that it is given for.
 
-use super::{Change, Sight, TenantError};
+use super::{Change, ROTATION, Sight, TenantError};
 use crate::desired::tenant::{Secret, Tenant};
 use crate::ident::Identifier;
 use crate::observed::tenant::{HeldKind, KnownSecret, SecretState, is_same};
 
-/// The changes of one login's secret, or why the tenant cannot have it.
+/// What would change of one secret, or why it cannot be the login's.
 pub(super) fn of_secret(
     tenant: &Tenant,
     login: &Identifier,
@@ -35,7 +36,7 @@ pub(super) fn of_secret(
             let clone = Tenant::clone_of(&login);
             match known.keys.get("username") {
                 Some(has) if has == login.as_str() => {}
-                Some(has) if tenant.alternates() && *has == clone => {}
+                Some(has) if *has == clone && (tenant.alternates() || made) => {}
                 None if made => {}
                 None if !tenant.iam_auth && !known.has_password => {
                     return Err(TenantError::SecretEmpty(id));
@@ -53,10 +54,11 @@ pub(super) fn of_secret(
                     .filter(|(key, value)| known.keys.get(**key) != Some(*value))
                     .map(|(key, _)| *key)
                     .collect();
-                if !known.keys.contains_key("username") {
+                let is_left = is_of_a_clone_no_more(tenant, &login, known);
+                if is_left || !known.keys.contains_key("username") {
                     keys.push("username");
                 }
-                if known.has_password == tenant.iam_auth {
+                if is_left || known.has_password == tenant.iam_auth {
                     keys.push("password");
                 }
                 if !keys.is_empty() {
@@ -66,13 +68,10 @@ pub(super) fn of_secret(
             } else if !known.has_password && !tenant.iam_auth {
                 return Err(TenantError::SecretEmpty(id));
             }
-            let strategy = tenant.rotation.as_ref().map(|it| it.strategy.as_str());
-            let tags_differ = made
-                && (!is_same(known.owner.as_ref(), sight.asking.stack_id, sight.asking.logical_id)
-                    || known.tenant.as_ref() != Some(&tenant.name)
-                    || known.physical_id.as_deref() != Some(sight.asking.physical_id)
-                    || !is_held(&known.arn, sight));
-            if tags_differ || (strategy.is_some() && known.strategy.as_deref() != strategy) {
+            // Of one that was given only the rotation's tag is ours to write.
+            let mut ours = sight.tags.iter().filter(|(key, _)| made || *key == ROTATION);
+            let is_lost = made && !is_held(&known.arn, sight);
+            if is_lost || ours.any(|(key, value)| known.tags.get(key) != Some(value)) {
                 changes.push(Change::TagSecret { login, name: id });
             }
             Ok(changes)
@@ -83,6 +82,29 @@ pub(super) fn of_secret(
 /// Whether the ledger has the secret: a run that was killed after it had made it left no row.
 fn is_held(arn: &str, sight: &Sight<'_>) -> bool {
     sight.found.held.iter().any(|it| it.kind == HeldKind::Secret && it.name == arn)
+}
+
+/// Whether a secret is at the second of two logins that no longer take turns.
+fn is_of_a_clone_no_more(tenant: &Tenant, login: &Identifier, known: &KnownSecret) -> bool {
+    let has = known.keys.get("username");
+    !tenant.alternates() && has.is_some_and(|it| *it == Tenant::clone_of(login))
+}
+
+/// Whether a secret gets a new password, which then has to become the role's.
+pub(super) fn is_renewed(
+    tenant: &Tenant,
+    login: &Identifier,
+    secret: &Secret,
+    state: Option<&SecretState>,
+) -> bool {
+    let is_renewed = match state {
+        None | Some(SecretState::Absent) => true,
+        Some(SecretState::Deleted(_)) => false,
+        Some(SecretState::Here(known)) => {
+            !known.has_password || is_of_a_clone_no_more(tenant, login, known)
+        }
+    };
+    is_renewed && !tenant.iam_auth && matches!(secret, Secret::Made(_))
 }
 
 /// Whether a secret of the wanted name may be this tenant's.
@@ -101,6 +123,13 @@ fn may_have(
     let name = name.to_owned();
     let row = sight.found.held.iter().find(|it| it.kind == kind && it.name == known.arn);
     let released = row.is_some_and(|it| it.released);
+    // It was restored, and its tags were not written any more.
+    let is_restored = row
+        .filter(|it| !it.released)
+        .is_some_and(|it| it.stack_id == asking.stack_id && it.logical_id == asking.logical_id);
+    if is_restored {
+        return Ok(());
+    }
     match &known.owner {
         // Whoever deleted it has no use for it.
         _ if deleted || (tenant.adopt && released) => Ok(()),

@@ -125,7 +125,7 @@ async fn drop_database(
     let dropped = run_sql(&session, &what, &texts::drop_database(name, *force)).await;
     if let Some(why) = stays(dropped)? {
         if let Some(owner) = &owner {
-            let give = database::give(name, owner, &work.cluster.master);
+            let give = database::give_back(name, owner, &work.cluster.master);
             let give = crate::apply::tenants::as_member(owner, &give);
             one::alone(work, &what, &format!("{}{give}COMMIT", begin(work))).await?;
         }

@@ -58,7 +58,7 @@ pub(super) async fn see(
     let logins = of(HeldKind::Role).filter_map(|it| Identifier::new(it).ok());
     let names = inspect::tenants::Names {
         databases: of(HeldKind::Database).collect(),
-        schemas: schemas.collect(),
+        schemas: schemas.map(str::to_owned).collect(),
         roles: logins.flat_map(|it| [it.to_string(), Tenant::clone_of(&it)]).collect(),
         ..inspect::tenants::Names::default()
     };
