@@ -58,7 +58,7 @@ pub async fn ties(
         });
         let _infallible = writeln!(
             sql,
-            "SELECT \'schema\', json_build_object('name', n.nspname, \
+            "SELECT 'schema', json_build_object('name', n.nspname, \
              'owners', (SELECT json_agg(DISTINCT pg_get_userbyid(owner)) FROM ({}) owned)) \
              FROM pg_namespace n WHERE n.nspname = ANY ({});",
             each.join(" UNION "),

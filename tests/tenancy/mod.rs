@@ -93,7 +93,9 @@ impl<'a> Life<'a> {
         let planned = self.plan(properties);
         let answer = self.apply(properties);
         let done = data(&answer, "Plan").to_owned();
-        assert_eq!(lines(&planned), lines(&done), "what was planned is what is done");
+        if let (Some(planned), Some(done)) = (lines(&planned), lines(&done)) {
+            assert_eq!(planned, done, "what was planned is what is done");
+        }
         assert_eq!(data(&answer, "Changed"), (!done.is_empty()).to_string());
         self.assert_done(properties);
         done
@@ -110,10 +112,9 @@ impl<'a> Life<'a> {
     }
 }
 
-/// Lines in any order; those of a new changelog are told one by one only when they are run.
-fn lines(plan: &str) -> BTreeSet<&str> {
-    if plan.contains(" more)") || plan.contains("changesets") {
-        return BTreeSet::new();
-    }
-    plan.split("; ").collect()
+/// Lines in any order; `None` where not all are told, or a changelog of a database that is not there
+/// yet is told as a whole.
+fn lines(plan: &str) -> Option<BTreeSet<&str>> {
+    let is_short = plan.contains(" more)") || plan.contains(" changesets");
+    (!is_short).then(|| plan.split("; ").collect())
 }

@@ -183,3 +183,40 @@ fn what_is_gone_is_made_again() {
         "{reason}"
     );
 }
+
+#[test]
+fn what_a_tenant_does_to_the_database_that_it_owns_is_brought_back() {
+    for major in [15, 17] {
+        let server = Server::rds_like(major);
+        let stage = Stage::on(&server);
+        let mut life = Life::new(&stage);
+        let acme =
+            json!({"Tenants": [{"Name": "acme", "Owner": "tenant", "Extensions": ["hstore"]}]});
+        life.bring(&acme);
+        let own = session(&server, &stage.secrets, &secret("acme"));
+        for (sql, said) in [
+            ("GRANT CONNECT ON DATABASE acme TO PUBLIC", "database acme: nothing for PUBLIC"),
+            ("REVOKE ALL ON DATABASE acme FROM postgres", "database acme: CTc for postgres"),
+            ("COMMENT ON DATABASE acme IS 'mine'", "database acme: its comment"),
+            (
+                "ALTER DATABASE acme CONNECTION LIMIT 1000",
+                "database acme connection limit 1000 -> 50",
+            ),
+            (
+                "GRANT CREATE ON SCHEMA public TO PUBLIC",
+                "schema public: PUBLIC makes nothing in it",
+            ),
+            (
+                "REVOKE ALL ON DATABASE acme FROM postgres; ALTER DATABASE acme SET search_path = x; \
+              DROP EXTENSION IF EXISTS hstore",
+                "database acme: CTc for postgres",
+            ),
+        ] {
+            for sql in sql.split("; ") {
+                drop(own.try_rows(sql));
+            }
+            let done = life.bring(&acme);
+            assert!(done.contains(said), "{major}: {sql}\n{done}");
+        }
+    }
+}

@@ -65,9 +65,10 @@ fn the_function_killed_at_each_step_of_a_drop_ends_it_when_it_runs_again() {
         let scene = Scene::on(&server);
         let whole = json!({ "Name": "acme", "Owner": "tenant", "OnRemove": "Drop" });
         let mut stack = scene.stack(json!([whole, globex()]));
-        let event = match by_delete {
-            true => stack.delete(),
-            false => stack.update(scene.properties(json!([globex()]))),
+        let event = if by_delete {
+            stack.delete()
+        } else {
+            stack.update(scene.properties(json!([globex()])))
         };
         for gate in GATES {
             scene.kill_at(&event, gate);
@@ -101,13 +102,11 @@ fn the_function_killed_while_it_disables_ends_the_sessions_when_it_runs_again() 
     let mut stack = scene.stack(json!([acme("Disable"), globex()]));
     let session = scene.login("acme");
     let update = stack.update(scene.properties(json!([globex()])));
-    // The role has lost its login, and its sessions are about to be ended by a member.
-    let gate = scene.server.admin("postgres");
-    gate.exec("SELECT pg_advisory_lock(1)");
     scene.kill_at(
         &update,
         ("the login is taken", "postgres", "ALTER ROLE acme_user CONNECTION LIMIT 49"),
     );
+    // As if it had come to its commit, and no further.
     scene.admin().exec("ALTER ROLE acme_user NOLOGIN");
     session.exec("SELECT 1");
     let answer = scene.stage.succeed(&mut stack, &update);
@@ -174,23 +173,33 @@ fn a_secret_that_is_made_after_the_delete_is_taken_back() {
 
 #[test]
 fn a_database_that_a_killed_create_had_begun_goes_too() {
-    for major in MAJORS {
+    for (major, is_made) in [(MAJORS[0], true), (MAJORS[1], true), (MAJORS[1], false)] {
         let server = Server::rds_like(major);
         let scene = Scene::on(&server);
         let mut stack = scene.stage.stack();
         let create = stack.create(scene.properties(json!([acme("Drop")])));
+        let gate = scene.server.admin("postgres");
+        gate.exec("BEGIN; COMMENT ON DATABASE template0 IS 'held'");
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+             WHERE application_name LIKE 'execute-sql/%' AND wait_event_type = 'Lock'";
         let pending = scene.stage.function.start_invoke(create.to_string().as_bytes());
         let admin = scene.admin();
-        // Stopped between CREATE DATABASE and what makes it the tenant's.
-        let gate = "SELECT FROM pg_database WHERE datname = 'acme' AND NOT datallowconn";
-        let _ = gate;
-        wait_until("it has begun", || scene.has_role("acme_user") || scene.has_database("acme"));
-        scene.stage.function.kill();
-        let ended = pending.wait();
-        assert!(matches!(ended, Invocation::Died | Invocation::Returned(_)), "{ended:?}");
-        let left =
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'execute-sql/%'";
-        wait_until("its sessions are gone", || admin.value(left) == "0");
+        wait_until("it is about to make the database", || admin.value(waiting) == "1");
+        if is_made {
+            // What makes it the tenant's waits for the lock of the cluster.
+            let lock = scene.server.admin("postgres");
+            lock.exec("SELECT pg_advisory_lock(x'6578656373716c63'::bigint)");
+            gate.exec("ROLLBACK");
+            let made = "SELECT FROM pg_database WHERE datname = 'acme' AND NOT datallowconn";
+            wait_until("it is made", || scene.exists(made));
+            scene.stage.function.kill();
+        } else {
+            scene.stage.function.kill();
+            wait_until("it is given up", || admin.value(waiting) == "0");
+            gate.exec("ROLLBACK");
+        }
+        assert_eq!(pending.wait(), Invocation::Died);
+        assert_eq!(scene.has_database("acme"), is_made);
         let delete = stack.invented_delete();
         let second = Function::start(function(&server, &scene.stage.secrets));
         second.invoke(delete.to_string().as_bytes()).returned();

@@ -25,6 +25,9 @@ use crate::postgres::Session;
 /// The end of the whole request waits for the disk, and so for this too.
 const LAZY: &str = "SET LOCAL synchronous_commit = off;\n";
 
+/// So many connections a database needs for the master and the tenant at once.
+const ROOM: u32 = 3;
+
 /// Brings the inside to what is asked for, and proves that the tenant's login works.
 pub(super) async fn settle(
     work: &Work<'_>,
@@ -39,6 +42,7 @@ pub(super) async fn settle(
     let (mut of_master, of_tenant): (Vec<_>, Vec<_>) =
         inner.into_iter().partition(|it| !texts::of_master(it, tenant).is_empty());
     let extensions = extensions(work, tenant, is_new, seen, &mut session).await?;
+    make_room(tenant, seen).await;
     let started = Instant::now();
     // Not at once with the login: the first session in a new database builds the cache that the
     // second one reads.
@@ -52,7 +56,13 @@ pub(super) async fn settle(
         started,
     );
     if own.is_none() && (tenant.changelog.is_some() || !of_tenant.is_empty()) {
-        return Err(TenantError::Full(format!("role `{}`", tenant.username)).into());
+        let username = seen.kept.get(&tenant.username).map(|it| &it.username);
+        let state = username.and_then(|it| seen.logins.get(it));
+        return Err(match state {
+            Some(LoginState::Rotating) => TenantError::Rotating(tenant.secret.id().to_owned()),
+            _ => TenantError::Full(format!("role `{}`", tenant.username)),
+        }
+        .into());
     }
     if let Some(own) = own.as_ref().filter(|_| !of_tenant.is_empty()) {
         let started = Instant::now();
@@ -66,6 +76,19 @@ pub(super) async fn settle(
         own.close().await;
     }
     changelog::apply(work, tenant, seen, told).await
+}
+
+/// Where there is room for one only, the tenant's session makes way for the master's.
+async fn make_room(tenant: &Tenant, seen: &mut Seen) {
+    if tenant.database_limit() >= ROOM {
+        return;
+    }
+    if let Some(own) = seen.own.take() {
+        own.close().await;
+        // It is tried once more afterwards.
+        let username = seen.kept.get(&tenant.username).map(|it| it.username.clone());
+        seen.logins.retain(|it, _| Some(it) != username.as_ref());
+    }
 }
 
 /// What would be done inside.
@@ -86,11 +109,15 @@ pub(super) async fn look(
     }
     let mut session = None;
     let inside = of(work, tenant, is_new, seen, &mut session).await?;
-    let mut changes: Vec<_> = extensions(work, tenant, is_new, seen, &mut session)
-        .await?
-        .into_iter()
-        .map(|step| Change::Extension { step })
-        .collect();
+    let steps = extensions(work, tenant, is_new, seen, &mut session).await?;
+    let mut changes: Vec<_> = steps.into_iter().map(|step| Change::Extension { step }).collect();
+    // The changelog is looked at over a session of its own.
+    if let Some(own) = seen.own.take() {
+        own.close().await;
+    }
+    if let Some(session) = session {
+        session.close().await;
+    }
     changes.extend(plan::inner::inner(tenant, &inside)?);
     changes.extend(changelog::look(work, tenant, seen).await?);
     Ok(changes)
@@ -174,6 +201,7 @@ async fn extensions(
         return Ok(Vec::new());
     }
     let offered = if is_new { Some(work.offered().await?) } else { None };
+    // What there is can be seen by the tenant as well.
     let session = match &seen.own {
         Some(own) => own,
         None => opened(work, database, session).await?,

@@ -288,7 +288,7 @@ async fn again(
 ) -> Result<Told, Failure> {
     /// The template of a new database is in use.
     const IN_USE: &str = "55006";
-    /// So often a full tenant is looked at again.
+    /// So often what passes by itself is looked at again.
     const MOST_LOOKS: u32 = 3;
     let (mut tries, mut looks, mut locked) = (Tries::default(), 0, 0);
     let mut result = first;
@@ -298,17 +298,16 @@ async fn again(
             Err(failure) => failure,
         };
         let taken = matches!(&failure, Failure::Secret(error) if error.is_taken());
-        let rotating = matches!(&failure, Failure::Tenant(TenantError::Rotating(_)));
-        // Sessions of a moment ago may still count.
-        let full = matches!(&failure, Failure::Tenant(TenantError::Full(_)));
-        looks += u32::from(full);
+        // Sessions of a moment ago may still count, and a rotation takes a moment.
+        let passes =
+            matches!(&failure, Failure::Tenant(TenantError::Full(_) | TenantError::Rotating(_)));
+        looks += u32::from(passes);
         // What is locked here is the tenant's, and it may keep its locks for as long as it likes.
         locked += u32::from(failure.is_lock_timeout());
         let heals = failure.heals()
             || taken
-            || rotating
             || failure.sqlstate() == Some(IN_USE)
-            || (full && looks <= MOST_LOOKS);
+            || (passes && looks <= MOST_LOOKS);
         if !heals || locked > LOCKED || !tries.again(work.task.budget, &failure).await {
             return Err(failure);
         }

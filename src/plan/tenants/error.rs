@@ -118,8 +118,8 @@ pub enum TenantError {
         /// What the server said.
         why: String,
     },
-    /// A rotation has set the next password, and the secret does not say so yet.
-    #[error("secret `{0}` is being rotated")]
+    /// The password of its secret is the old one already, and that of the next version the role's.
+    #[error("a rotation of secret `{0}` is under way, so nothing can be done with its login")]
     Rotating(String),
     /// All connections that the tenant may have are taken.
     #[error("{0} has all the connections that it may have; its database was not looked into")]

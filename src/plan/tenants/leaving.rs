@@ -125,3 +125,6 @@ fn is_arn_of(arn: &str, name: &str) -> bool {
     let rest = rest.and_then(|rest| rest.strip_prefix(name));
     rest.is_some_and(|rest| rest.len() == 7 && rest.starts_with('-'))
 }
+
+#[cfg(test)]
+mod tests;
