@@ -424,10 +424,7 @@ fn errors_that_a_tenant_makes_up_do_not_keep_the_others_waiting() {
         let mut more = properties(json!({"Changelog": more}), &format!("n{at}"));
         more["Tenants"].as_array_mut().unwrap().push(json!({"Name": format!("acme_{at}")}));
         let reason = stage.fail(&stack.update(stage.properties(more)));
-        assert!(
-            reason.starts_with("1 of ") && reason.contains("mallory"),
-            "{state}: {reason}"
-        );
+        assert!(reason.starts_with("1 of ") && reason.contains("mallory"), "{state}: {reason}");
         let made = server
             .admin("postgres")
             .value(&format!("SELECT count(*) FROM pg_database WHERE datname = 'acme_{at}'"));
