@@ -322,10 +322,11 @@ async fn fulfil(
         RequestType::Delete => properties::read_for_delete(&request.properties),
         _ => properties::read(&request.properties).map_err(Failure::Properties)?,
     };
-    if request.kind == RequestType::Delete && !has_work(&desired) {
+    let is_retained = request.kind == RequestType::Delete && !has_work(&desired);
+    if is_retained && (desired.tenants.is_empty() || !has_target(&desired)) {
         return Ok(retained());
     }
-    if budget.left().is_zero() {
+    if budget.left().is_zero() && !is_retained {
         return Err(Failure::Deadline("the request waited to be taken up".into()));
     }
     budget.limit_statements(desired.statement_timeout);
@@ -348,6 +349,10 @@ async fn fulfil(
         budget,
     };
     match request.kind {
+        RequestType::Delete if is_retained => {
+            delete::release(world, &task).await;
+            Ok(Outcome { reason: "everything is retained".into(), ..Outcome::default() })
+        }
         RequestType::Delete => delete::run(world, &task).await,
         _ => engine::run(world, &task).await,
     }
@@ -355,8 +360,11 @@ async fn fulfil(
 
 /// A Delete whose target cannot be told has never made anything.
 fn has_work(desired: &Desired) -> bool {
-    let has_target = desired.secret.is_some() || desired.connection.host.is_some();
-    desired.acts_on_delete() && has_target
+    desired.acts_on_delete() && has_target(desired)
+}
+
+fn has_target(desired: &Desired) -> bool {
+    desired.secret.is_some() || desired.connection.host.is_some()
 }
 
 #[cfg(test)]

@@ -32,6 +32,32 @@ pub async fn run(world: &World, task: &Task<'_>) -> Result<Outcome, Failure> {
     }
 }
 
+/// How long a Delete that retains everything tries to let go of its tenants.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Lets go of the tenants of a resource that retains everything, so that another may adopt them.
+///
+/// The server may be gone by now, and the stack has to get through; so it is tried for a short
+/// while, and a failure is only told.
+pub async fn release(world: &World, task: &Task<'_>) {
+    let limit = PATIENCE.min(task.budget.left() / 3);
+    let released = tokio::time::timeout(limit, Box::pin(let_go(world, task))).await;
+    match released {
+        Ok(Ok(())) => tracing::info!("the tenants stay, and nobody has them"),
+        Ok(Err(failure)) => tracing::warn!("the tenants stay the resource's: {failure}"),
+        Err(_) => tracing::warn!("the tenants stay the resource's: the server did not answer"),
+    }
+}
+
+async fn let_go(world: &World, task: &Task<'_>) -> Result<(), Failure> {
+    let session = Box::pin(login::open(world, task, &task.options(false))).await?;
+    let names = task.desired.tenants.iter().map(|it| it.name.as_str());
+    let entry = task.entry(RequestType::Delete);
+    session.run(&entry.releases_all(names)).await.map_err(Failure::Ledger)?;
+    session.close().await;
+    Ok(())
+}
+
 /// How often sessions of other roles are ended before they are left to themselves.
 const ROUNDS: u32 = 20;
 

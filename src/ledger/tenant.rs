@@ -92,6 +92,16 @@ impl Entry<'_> {
         )
     }
 
+    /// The same for a resource that retains all of them; what a later physical id has it keeps.
+    pub fn releases_all<'n>(&self, tenants: impl IntoIterator<Item = &'n str>) -> String {
+        let names = self.releases(tenants);
+        format!(
+            "{} AND physical_id = {};\n",
+            names.trim_end_matches([';', '\n']),
+            literal(self.physical_id)
+        )
+    }
+
     /// An object stays and is nobody's, while others of its tenant may still go.
     pub fn releases_one(&self, kind: HeldKind, name: &str) -> String {
         format!(

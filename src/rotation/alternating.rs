@@ -48,7 +48,7 @@ pub(super) async fn set(
         look: &[&pair.base, &pair.clone],
         judge: &judge,
         statement: if pair.clone_is_current {
-            sql::set_password(next)
+            sql::set_password(next, sql::VERIFIER)
         } else {
             sql::set_clone(&pair.base, &pair.clone)
         },

@@ -46,7 +46,7 @@ pub(super) async fn set(
         by,
         look: &[&role],
         judge: &judge,
-        statement: sql::set_password(&role),
+        statement: sql::set_password(&role, sql::VERIFIER),
     };
     carry_out(step, &change).await?.close().await;
     works(step, pending).await?.map_err(|error| refused(&error, "pending", &pending.username))?;

@@ -32,13 +32,13 @@ pub fn roles(names: &[&Identifier]) -> String {
     )
 }
 
-/// Gives a role its password.
-pub fn set_password(role: &Identifier) -> String {
+/// Gives a role its password, whose verifier is in `setting` of the session.
+pub fn set_password(role: &Identifier, setting: &str) -> String {
     let body = format!(
-        "BEGIN \
-           EXECUTE format('ALTER ROLE %I PASSWORD %L', {role}, current_setting('{VERIFIER}')); \
-         {SILENT} END",
+        "BEGIN EXECUTE pg_catalog.format('ALTER ROLE %I PASSWORD %L', {role}, \
+         pg_catalog.current_setting({setting})); {SILENT} END",
         role = literal(role.as_str()),
+        setting = literal(setting),
     );
     block(&body)
 }
@@ -161,9 +161,9 @@ mod tests {
     #[test]
     fn a_name_stays_a_name() {
         let role = Identifier::new(r#"a'b$$ "; DROP ROLE x; --\"#).unwrap();
-        let sql = set_password(&role);
+        let sql = set_password(&role, VERIFIER);
         // Once for the block's own text, once for the text in it.
-        assert!(sql.starts_with("DO E'BEGIN EXECUTE format(''ALTER ROLE %I"), "{sql}");
+        assert!(sql.starts_with("DO E'BEGIN EXECUTE pg_catalog.format(''ALTER ROLE %I"), "{sql}");
         assert!(sql.contains(r#"E''a''''b$$ "; DROP ROLE x; --\\\\''"#), "{sql}");
         assert!(hand_over(&role, &role).contains(r#"REASSIGN OWNED BY "a'b$$ ""; DROP"#));
     }

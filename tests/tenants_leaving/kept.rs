@@ -278,3 +278,36 @@ fn a_server_whose_database_is_gone_is_no_reason_to_keep_the_stack() {
     let reason = scene.delete(&mut stack);
     assert!(reason.contains("the database does not exist"), "{reason}");
 }
+
+#[test]
+fn what_a_deleted_resource_retained_can_be_adopted_by_another() {
+    let server = Server::rds_like(15);
+    let scene = Scene::on(&server);
+    let tenant = json!([{"Name": "acme"}]);
+    let mut stack = scene.stack(tenant.clone());
+    scene.login("acme").exec("CREATE TABLE precious (id int)");
+    let password = scene.stage.secrets.text(&secret("acme"), "AWSCURRENT");
+    assert_eq!(scene.delete(&mut stack), "everything is retained");
+    let another = scene.stage.stack();
+    let refused = scene.stage.fail(&another.create(scene.properties(tenant)));
+    assert!(refused.contains("which let it go"), "{refused}");
+    assert!(refused.contains("Set `Adopt: true`"), "{refused}");
+    let mut another = scene.stage.stack();
+    let adopts = json!([{"Name": "acme", "Adopt": true, "OnRemove": "Drop"}]);
+    let create = another.create(scene.properties(adopts));
+    scene.stage.succeed(&mut another, &create);
+    scene.login("acme").exec("TABLE precious");
+    assert_eq!(scene.stage.secrets.text(&secret("acme"), "AWSCURRENT"), password);
+    scene.delete(&mut another);
+    scene.admin().exec("SELECT 1");
+    assert!(scene.has_database("acme"), "what was adopted is never dropped");
+}
+
+#[test]
+fn a_delete_that_retains_its_tenants_succeeds_without_a_server() {
+    let server = Server::rds_like(15);
+    let scene = Scene::on(&server);
+    let mut stack = scene.stack(json!([{"Name": "acme"}]));
+    server.stop(crate::support::Stop::Fast);
+    assert_eq!(scene.delete(&mut stack), "everything is retained");
+}

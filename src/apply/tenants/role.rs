@@ -2,24 +2,24 @@
 
 use std::fmt::Write as _;
 
-use secrecy::{ExposeSecret, SecretString};
-
 use crate::desired::tenant::{Access, Tenant};
 use crate::ident::Identifier;
 use crate::ledger::Entry;
 use crate::observed::tenant::HeldKind;
 use crate::plan::tenants::Change;
+use crate::rotation::sql::set_password;
 use crate::sql::literal;
 
 /// What a change of a role takes, with the ledger's memory of it; empty for other changes.
 ///
-/// `verifier` is of the password in the role's secret; `mark` is the comment.
+/// `verifier` is the setting of the session that holds the verifier of the password in the role's
+/// secret: a server that logs statements logs these. `mark` is the comment.
 pub fn statements(
     change: &Change,
     tenant: &Tenant,
     entry: &Entry<'_>,
     mark: &str,
-    verifier: Option<&SecretString>,
+    verifier: Option<&str>,
 ) -> String {
     match change {
         Change::CreateRole { name, access } => {
@@ -33,11 +33,9 @@ pub fn statements(
         Change::Mark { kind: "role", name } => comment(name, mark),
         Change::SetPassword { name } => {
             let Some(verifier) = verifier else { return String::new() };
-            format!(
-                "ALTER ROLE {} PASSWORD {};\n",
-                name.quoted(),
-                literal(verifier.expose_secret())
-            )
+            set_password(name, verifier)
+                + ";
+"
         }
         Change::AllowLogin { name } => format!("ALTER ROLE {} LOGIN;\n", name.quoted()),
         Change::LimitRole { name, to, .. } => {
@@ -74,16 +72,17 @@ fn create(
     name: &Identifier,
     access: Option<Access>,
     tenant: &Tenant,
-    verifier: Option<&SecretString>,
+    verifier: Option<&str>,
 ) -> String {
     let quoted = name.quoted();
-    let password = verifier.map(|it| format!(" PASSWORD {}", literal(it.expose_secret())));
     let mut sql = format!(
         "CREATE ROLE {quoted} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS \
-         INHERIT CONNECTION LIMIT {}{};\n",
+         INHERIT CONNECTION LIMIT {};\n",
         tenant.connection_limit,
-        password.unwrap_or_default(),
     );
+    if let Some(setting) = verifier {
+        sql += &(set_password(name, setting) + ";\n");
+    }
     if tenant.iam_auth {
         let _infallible = writeln!(sql, "GRANT rds_iam TO {quoted};");
     }

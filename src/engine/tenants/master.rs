@@ -68,7 +68,8 @@ impl<'a> Master<'a> {
         let idle = held(&self.idle).pop();
         match idle {
             Some(session) => Ok(session),
-            None => self.open(None, &self.task.options(self.read_only)).await,
+            // Tenants that are schemas may be in this database too.
+            None => self.open(None, &self.guarded()).await,
         }
     }
 

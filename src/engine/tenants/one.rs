@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::SemaphorePermit;
 
 use super::see::{self, Kept, Seen, Tried};
@@ -22,6 +22,8 @@ use crate::observed::tenant::{Found, HeldKind, LoginState, SecretState, is_same}
 use crate::plan::Step;
 use crate::plan::tenants::{self as plan, Change, Sight, TenantError};
 use crate::postgres::{Row, Session, SqlError, scram};
+use crate::rotation::sql::VERIFIER;
+use crate::sql::literal;
 
 /// What a tenant takes at least.
 const LEAST: Duration = Duration::from_secs(2);
@@ -168,14 +170,19 @@ async fn roles(
         kept.password.as_ref().map(scram::verifier)
     };
     let target = Identifier::new(&work.cluster.target).ok();
-    let mut sql = String::new();
+    let (mut sql, mut settings) = (String::new(), Vec::new());
     let mut done = Vec::new();
     for change in outer {
         let verifier = match change {
             Change::CreateRole { name, .. } | Change::SetPassword { name } => verifier(name),
             _ => None,
         };
-        let mut statements = role::statements(change, tenant, work.entry, &mark, verifier.as_ref());
+        let setting = verifier.map(|it| {
+            settings.push(it);
+            format!("{VERIFIER}_{}", settings.len())
+        });
+        let mut statements =
+            role::statements(change, tenant, work.entry, &mark, setting.as_deref());
         if let Some(target) = &target {
             statements += &database::schema_statements(change, tenant, work.entry, &mark, target);
         }
@@ -217,11 +224,33 @@ async fn roles(
     // CREATE DATABASE waits for the disk, and so for this too.
     let lazy =
         if new_database(outer).is_some() { "SET LOCAL synchronous_commit = off;\n" } else { "" };
-    alone(work, &what, &format!("{}{lazy}{sql}COMMIT", begin(work))).await?;
+    let session = work.master.session().await?;
+    // By themselves, and not in the text of the transaction, which a server that logs commands or
+    // errors writes down.
+    if !settings.is_empty() {
+        run(&session, &what, &set_all(&settings)).await?;
+    }
+    let sql = format!("{}{lazy}{sql}COMMIT;\n{}", begin(work), clear_all(settings.len()));
+    work.master.alone(run(&session, &what, &sql)).await?;
+    work.master.give_back(session);
     let written = |arn: &String| seen.kept.values().any(|it| it.arn == *arn);
     work.unwritten().retain(|it| !written(it));
     told.took(&done, started);
     Ok(())
+}
+
+/// The verifiers become settings of the session.
+fn set_all(verifiers: &[SecretString]) -> String {
+    let set = |(at, it): (usize, &SecretString)| {
+        let verifier = literal(it.expose_secret());
+        format!("SELECT pg_catalog.set_config('{VERIFIER}_{}', {verifier}, false);\n", at + 1)
+    };
+    verifiers.iter().enumerate().map(set).collect()
+}
+
+fn clear_all(count: usize) -> String {
+    let clear = |at| format!("SELECT pg_catalog.set_config('{VERIFIER}_{at}', '', false);\n");
+    (1..=count).map(clear).collect()
 }
 
 /// One transaction over a session on the target database, while nobody else writes what the

@@ -10,6 +10,7 @@ use super::standing::{Standing, There, mark, standing};
 use super::{Change, Sight, TenantError};
 use crate::desired::tenant::{Access, Place, Secret, Tenant};
 use crate::ident::Identifier;
+use crate::ledger;
 use crate::observed::tenant::{HeldKind, LoginState, Role};
 
 /// Before PostgreSQL 15 everybody may create in every schema `public`, and its owner is the server's.
@@ -47,7 +48,12 @@ fn stays(tenant: &Tenant, sight: &Sight<'_>) -> Result<(), TenantError> {
     };
     let other = sight.found.held.iter().find(|it| {
         let ours = it.stack_id == sight.asking.stack_id && it.logical_id == sight.asking.logical_id;
-        let is_place = matches!(it.kind, HeldKind::Database | HeldKind::Schema);
+        // The schema of its changelog's ledger is beside its own.
+        let is_place = match it.kind {
+            HeldKind::Database => true,
+            HeldKind::Schema => !it.name.starts_with(ledger::DEFAULT),
+            HeldKind::Role | HeldKind::Secret => false,
+        };
         ours && is_place
             && it.tenant == tenant.name
             && (it.kind, it.name.as_str()) != (kind, wanted.as_str())
