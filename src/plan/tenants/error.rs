@@ -55,7 +55,7 @@ pub enum TenantError {
     },
     /// It is too mighty for a tenant.
     #[error(
-        "role `{0}` is a superuser, or has CREATEDB, CREATEROLE, REPLICATION or BYPASSRLS, or is a \
+        "role `{0}` is a superuser, has CREATEDB, CREATEROLE, REPLICATION or BYPASSRLS, or is a \
          member of a role that reaches beyond a database"
     )]
     Mighty(String),
