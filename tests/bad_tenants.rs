@@ -116,10 +116,7 @@ fn what_was_there_before_is_not_taken_over() {
             json!({"Roles": [{"Name": "there", "Access": "readonly"}]}),
             format!("role `there` {another}"),
         ),
-        (
-            json!({"Username": "mighty", "Adopt": true}),
-            "role `mighty` is a superuser, has".into(),
-        ),
+        (json!({"Username": "mighty", "Adopt": true}), "role `mighty` is a superuser, has".into()),
         (json!({"Database": target}), format!("database `{target}` is the target")),
         (json!({"Secret": "nosuch"}), "secret `nosuch` does not exist".into()),
         (json!({"Locale": "nosuch"}), "nosuch".into()),

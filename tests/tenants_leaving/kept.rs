@@ -288,7 +288,7 @@ fn what_a_deleted_resource_retained_can_be_adopted_by_another() {
     scene.login("acme").exec("CREATE TABLE precious (id int)");
     let password = scene.stage.secrets.text(&secret("acme"), "AWSCURRENT");
     assert_eq!(scene.delete(&mut stack), "everything is retained");
-    let another = scene.stage.stack();
+    let mut another = scene.stage.stack();
     let refused = scene.stage.fail(&another.create(scene.properties(tenant)));
     assert!(refused.contains("which let it go"), "{refused}");
     assert!(refused.contains("Set `Adopt: true`"), "{refused}");
