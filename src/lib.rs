@@ -65,7 +65,8 @@
 //! 2. Only what a resource made is ever removed, and only on request ([`plan::ownership`]).
 //! 3. A plan is plain data without secrets; after `apply` the plan is empty, or nothing is committed.
 //! 4. The work and the memory of it are one transaction, so a repeated event finds either all or nothing.
-//! 5. A secret is a type that does not print; SQL text never holds one.
+//!    What cannot be in one (a database, a secret) is written down before, and known again after a crash.
+//! 5. A secret is a type that does not print; SQL text never holds a password, only its verifier.
 //! 6. Errors are told apart by SQLSTATE and type, never by their text.
 //!
 //! `tests/architecture.rs` holds the sources against this page.
@@ -76,7 +77,9 @@
 //! them; the *outcome* is what came of it. A *resource* is a logical id in a
 //! stack. It *has* objects that it *created* or *adopted*; the *ledger* (schema
 //! `execute_sql` in the target database) says which. A *tombstone* is what a
-//! Delete leaves for a Create that still runs.
+//! Delete leaves for a Create that still runs. A *tenant* is a database or schema
+//! with its *logins*: roles, each with a secret; the *master* is the login of the
+//! resource. What is about tenants is in rooms of that name within the rooms above.
 
 pub mod answer;
 pub mod apply;
