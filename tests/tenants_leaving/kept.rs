@@ -287,7 +287,7 @@ fn what_a_deleted_resource_retained_can_be_adopted_by_another() {
     let mut stack = scene.stack(tenant.clone());
     scene.login("acme").exec("CREATE TABLE precious (id int)");
     let password = scene.stage.secrets.text(&secret("acme"), "AWSCURRENT");
-    assert_eq!(scene.delete(&mut stack), "everything is retained");
+    assert!(scene.delete(&mut stack).starts_with("everything is retained ("));
     let mut another = scene.stage.stack();
     let refused = scene.stage.fail(&another.create(scene.properties(tenant)));
     assert!(refused.contains("which let it go"), "{refused}");
@@ -309,5 +309,5 @@ fn a_delete_that_retains_its_tenants_succeeds_without_a_server() {
     let scene = Scene::on(&server);
     let mut stack = scene.stack(json!([{"Name": "acme"}]));
     server.stop(crate::support::Stop::Fast);
-    assert_eq!(scene.delete(&mut stack), "everything is retained");
+    assert!(scene.delete(&mut stack).starts_with("everything is retained ("));
 }

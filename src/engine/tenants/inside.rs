@@ -275,13 +275,9 @@ async fn own(
     if kept.password.is_none() && !tenant.iam_auth {
         return Ok(None);
     }
-    match seen.logins.get(&kept.username) {
-        Some(LoginState::Works) => return Ok(None),
-        Some(LoginState::Rotating) => {
-            let secret = tenant.secret.id().to_owned();
-            return Err(TenantError::Rotating(secret).into());
-        }
-        _ => {}
+    // What needs the login of a full tenant, or of one that is being rotated, says so itself.
+    if let Some(LoginState::Works | LoginState::Rotating) = seen.logins.get(&kept.username) {
+        return Ok(None);
     }
     let tried = one::works(work, tenant, database, kept, tenant.secret.id()).await;
     // What is done inside needs the login; that of an IAM role is another right of the function's.
